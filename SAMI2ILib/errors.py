@@ -1,0 +1,83 @@
+"""Errors that a user can act on: one sentence, one hint, one exit code each.
+
+Every error that leaves the library on purpose is a `Sami2iError`. The command line prints
+`message` and `hint` on one line and ends with `exit_code`; the Slicer panel shows the same two.
+"""
+
+from typing import ClassVar
+
+
+class Sami2iError(Exception):
+    """Base of all deliberate errors.
+
+    Args:
+        message: What is wrong, with the argument's name, what was expected and what came.
+        hint: What to change so that it works; empty where the message says it already.
+    """
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InputError(Sami2iError, ValueError):
+    """The user's input or usage is wrong: a file, an option, a value."""
+
+    exit_code = 2
+    kind = "input"
+
+
+class ShapeError(InputError):
+    """An array or tensor has a shape that the callee cannot take."""
+
+    kind = "shape"
+
+
+class ModelError(Sami2iError):
+    """A model file is corrupt, not ours, from a newer format, or for another contrast."""
+
+    exit_code = 2
+    kind = "model"
+
+
+class MissingError(Sami2iError):
+    """A dependency, encoder or model for this pair is not there; the hint says how to get it."""
+
+    exit_code = 3
+    kind = "missing"
+
+
+class OutOfMemoryError(Sami2iError):
+    """Memory ran out on every fallback."""
+
+    exit_code = 4
+    kind = "memory"
+
+
+class OutputError(Sami2iError):
+    """An output could not be written: disk full, no permission, folder gone."""
+
+    kind = "output"
+
+
+class NetworkError(Sami2iError):
+    """A download failed; what had arrived is kept and continued the next time."""
+
+    kind = "network"
+
+
+class CancelledError(Sami2iError):
+    """The user stopped the work; nothing was written."""
+
+    exit_code = 130
+    kind = "cancelled"
+
+    def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
+        super().__init__(message, hint)

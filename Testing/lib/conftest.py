@@ -1,0 +1,79 @@
+"""Small real things that many tests need: a phantom, a tiny model file, a private store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SAMI2ILib.imaging.volume import Volume
+
+AXIAL_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def private_store(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """No test reads or changes the models of the person who runs it."""
+    folder = tmp_path_factory.mktemp("store")
+    monkeypatch.setenv("SAMI2I_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_head() -> Callable[..., Volume]:
+    """Make a smooth head-like ball: a bright shell, a gray inside, a dark center, air around."""
+
+    def make(
+        shape_kji: tuple[int, int, int] = (24, 48, 40),
+        ijk_to_ras: np.ndarray = AXIAL_LPS,
+        name: str = "phantom.nii.gz",
+    ) -> Volume:
+        axes = [np.linspace(-1.2, 1.2, n) if n > 1 else np.zeros(1) for n in shape_kji]
+        k, j, i = np.meshgrid(*axes, indexing="ij")
+        # The shift to one side makes left and right, front and back, top and bottom differ.
+        radius = np.sqrt((k - 0.05) ** 2 + (j + 0.08) ** 2 + (i - 0.1) ** 2)
+        values = 400 + 300 * radius + 200 * (radius > 0.85) - 250 * np.exp(-((radius / 0.3) ** 2))
+        values = np.where(radius < 1, values, 0)
+        return Volume(values, ijk_to_ras, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole SAM-I2I model file of a few kilobytes with random weights: T1 to T2, 64x64 tiles."""
+    import torch
+
+    from SAMI2ILib.models import DecoderConfig, HieraConfig, build_sam_i2i
+    from SAMI2ILib.weights import EncoderReference, ModelSpec, Preprocessing, write_model
+
+    torch.manual_seed(0)
+    hiera = HieraConfig(
+        embed_dim=8,
+        num_heads=1,
+        stages=(1, 1, 2, 1),
+        global_att_blocks=(3,),
+        window_spec=(8, 4, 4, 2),
+    )
+    decoder = DecoderConfig.for_encoder(hiera, depth=1)
+    network = build_sam_i2i(hiera, decoder)
+    tensors = {
+        name.replace("encoder.trunk.", "encoder."): value.numpy()
+        for name, value in network.state_dict().items()
+    }
+    spec = ModelSpec(
+        family="sam-i2i",
+        id="tiny-t1-t2",
+        title="Random weights, for tests",
+        source_contrast="T1",
+        target_contrast="T2",
+        license="Apache-2.0",
+        encoder=EncoderReference(kind="embedded", hiera=hiera.to_json()),
+        decoder=decoder.to_json(),
+        preprocessing=Preprocessing(size=64),
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny-t1-t2.safetensors"
+    write_model(path, spec, tensors)
+    return path

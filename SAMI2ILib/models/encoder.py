@@ -1,0 +1,133 @@
+"""The encoder: slices are scaled up, standardized and sent through the frozen SAM2 trunk."""
+
+import math
+from collections.abc import Iterator
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from SAMI2ILib.errors import InputError, ShapeError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INPUT_MULTIPLE = 32
+RGB = 3
+
+
+class Encoder(nn.Module):
+    """Turn slices into a feature pyramid.
+
+    A frozen encoder is never trained: its weights require no gradient, it stays in evaluation
+    mode whatever is called on the network around it, and it records no graph.
+
+    Args:
+        trunk: As `trunk.build_trunk` or `trunk.load_trunk` return it; taken over, not copied.
+        frozen: False lets the trunk learn, which only the small from-scratch models need.
+        upscale: Factor by which slices are enlarged before the trunk. With 4, the trunk's first
+            map, of stride 4, has the slice's own resolution.
+
+    Raises:
+        InputError: `upscale` is not a positive integer.
+
+    Source:
+        SAM-I2I, Sec. 2.2: pre-trained, frozen, four scales. Differs: the input size is our
+        reading, the paper does not state it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trunk: nn.Module, frozen: bool = True, *, upscale: int = 4) -> None:
+        super().__init__()
+        if isinstance(upscale, bool) or not isinstance(upscale, int) or upscale < 1:
+            raise InputError(f"upscale must be an integer of at least 1, got {upscale!r}.")
+        self.trunk = trunk
+        self.frozen = frozen
+        self.upscale = upscale
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        if frozen:
+            trunk.requires_grad_(False)
+            self.eval()
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of F1..F4, finest first."""
+        coarsest_first: list[int] = self.trunk.channel_list  # type: ignore[assignment]
+        return tuple(reversed(coarsest_first))
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this number of pixels."""
+        return INPUT_MULTIPLE // math.gcd(INPUT_MULTIPLE, self.upscale)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch training mode; a frozen encoder stays in evaluation mode.
+
+        Args:
+            mode: As in `torch.nn.Module.train`.
+
+        Returns:
+            The encoder.
+        """
+        return super().train(mode and not self.frozen)
+
+    def forward(self, slices: Tensor) -> list[Tensor]:
+        """Encode slices.
+
+        Args:
+            slices: (B, 1, H, W) gray, or (B, 3, H, W) with the slice and its two neighbors; float
+                in [0, 1]. H and W are multiples of `size_multiple`.
+
+        Returns:
+            F1..F4, finest first; the i-th is (B, C_i, H * upscale / 4 / 2**i, W * upscale / 4 /
+            2**i).
+
+        Raises:
+            ShapeError: The slices have another number of channels, or a size that the trunk
+                cannot take.
+        """
+        self._check(slices)
+        if not self.frozen:
+            return self._encode(slices)
+        with torch.no_grad():
+            return self._encode(slices)
+
+    def _encode(self, slices: Tensor) -> list[Tensor]:
+        if self.upscale > 1:
+            slices = F.interpolate(
+                slices, scale_factor=self.upscale, mode="bilinear", align_corners=False
+            )
+        # Gray becomes three channels here, by broadcasting.
+        features: list[Tensor] = self.trunk((slices - self.mean) / self.std)
+        return features
+
+    def _check(self, slices: Tensor) -> None:
+        if slices.ndim != 4 or slices.shape[1] not in (1, RGB):
+            raise ShapeError(
+                f"slices must be (B, 1, H, W) or (B, 3, H, W), got {tuple(slices.shape)}."
+            )
+        height, width = slices.shape[-2:]
+        multiple = self.size_multiple
+        if height % multiple or width % multiple or not height or not width:
+            allowed = " or ".join(
+                f"{rows}x{columns}"
+                for rows in _nearest(height, multiple)
+                for columns in _nearest(width, multiple)
+            )
+            raise ShapeError(
+                f"slices must have a height and width that are multiples of {multiple}, got "
+                f"{height}x{width}.",
+                f"Pad or crop to {allowed}.",
+            )
+
+
+def _nearest(size: int, multiple: int) -> Iterator[int]:
+    """Yield the positive multiples next to a size: one if it is a multiple itself, else two."""
+    below = size // multiple * multiple
+    if below:
+        yield below
+    if below != size or not below:
+        yield below + multiple

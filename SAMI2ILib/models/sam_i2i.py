@@ -1,0 +1,98 @@
+"""SAM-I2I: the generator, which is the encoder, the decoder and nothing else."""
+
+import math
+
+from torch import Tensor, nn
+
+from SAMI2ILib.errors import InputError
+from SAMI2ILib.models.decoder import Decoder, DecoderConfig
+from SAMI2ILib.models.encoder import Encoder
+from SAMI2ILib.models.trunk import build_trunk
+from SAMI2ILib.models.variants import HieraConfig
+
+TRUNK_STRIDE = 4
+
+
+class SamI2I(nn.Module):
+    """Translate slices of one contrast into another.
+
+    Args:
+        encoder: Its maps feed the decoder; both may be shared with other networks.
+        decoder: Built for the encoder's channels.
+
+    Raises:
+        InputError: The decoder was built for other channels than the encoder has.
+
+    Source:
+        SAM-I2I, Fig. 1 and Sec. 2.2.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+        super().__init__()
+        if decoder.config.encoder_channels != encoder.channels:
+            raise InputError(
+                f"The decoder expects maps of {decoder.config.encoder_channels} channels, the "
+                f"encoder gives {encoder.channels}."
+            )
+        if encoder.upscale != TRUNK_STRIDE:
+            raise InputError(
+                f"upscale must be {TRUNK_STRIDE}, so that the output has the size of the slice, "
+                f"got {encoder.upscale}."
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this number of pixels."""
+        return self.encoder.size_multiple
+
+    @property
+    def preferred_multiple(self) -> int:
+        """Slices of multiples of this number of pixels leave no window of the decoder padded."""
+        windows = self.decoder.config.windows
+        strides = [2**level for level in range(len(windows) - 1, -1, -1)]
+        sides = [window * stride for window, stride in zip(windows, strides, strict=True)]
+        # windows[0] sees a quarter of the resolution, windows[-1] all of it
+        return math.lcm(self.size_multiple, *sides)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Translate slices.
+
+        Args:
+            slices: (B, 1, H, W) gray, or (B, 3, H, W) with the slice and its two neighbors; float
+                in [0, 1]. H and W are multiples of `size_multiple`.
+
+        Returns:
+            (B, 1, H, W) float32 in [0, 1].
+
+        Raises:
+            ShapeError: The slices have another number of channels, or a size that the encoder
+                cannot take.
+        """
+        return self.decoder(self.encoder(slices))  # type: ignore[no-any-return]
+
+
+def build_sam_i2i(
+    encoder: HieraConfig,
+    decoder: DecoderConfig,
+    *,
+    frozen: bool = True,
+    mean_intensity: float | None = None,
+) -> SamI2I:
+    """Build a generator with random weights.
+
+    Args:
+        encoder: Size of the trunk.
+        decoder: Sizes of the decoder.
+        frozen: As in `Encoder`.
+        mean_intensity: As in `Decoder`.
+
+    Returns:
+        The generator, its encoder scaling slices up by four.
+
+    Raises:
+        InputError: The two do not fit each other.
+        MissingError: The `sam2` package is not installed.
+    """
+    return SamI2I(Encoder(build_trunk(encoder), frozen), Decoder(decoder, mean_intensity))

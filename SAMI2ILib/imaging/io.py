@@ -59,7 +59,7 @@ def read_volume(path: str | os.PathLike[str], series_uid: str | None = None) -> 
         ) from error
 
 
-def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
+def write_volume(volume: Volume, path: str | os.PathLike[str], called: str | None = None) -> None:
     """Write a volume; after success the file is whole, after a failure there is none.
 
     The file is written beside its destination, read back and compared (a full disk is silent in
@@ -69,6 +69,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     Args:
         volume: What to write.
         path: Ends in .nii, .nii.gz, .nrrd or .mha; its folder must exist.
+        called: What messages call the file; its name where left out.
 
     Raises:
         InputError: The ending is none of these.
@@ -85,7 +86,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     if path.is_dir():
         raise OutputError(f"{path.name} is a folder.", "Give a file name inside it.")
     with atomic_path(path) as temporary:
-        _write_and_compare(volume, temporary, path.name)
+        _write_and_compare(volume, temporary, called or path.name)
 
 
 def to_itk(volume: Volume) -> Any:

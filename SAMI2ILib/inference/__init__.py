@@ -1,0 +1,1 @@
+"""From a volume to a volume: devices, model loading, prediction, provenance."""

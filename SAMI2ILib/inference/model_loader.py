@@ -1,0 +1,127 @@
+"""Joins a model file with the network that it describes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from SAMI2ILib.errors import InputError, ModelError
+from SAMI2ILib.models import (
+    Decoder,
+    DecoderConfig,
+    Encoder,
+    HieraConfig,
+    SamI2I,
+    load_strictly,
+    load_trunk,
+    load_trunk_tensors,
+)
+from SAMI2ILib.weights import ModelSpec, file_sha256, read_spec, read_tensors
+from SAMI2ILib.weights.store import Store
+
+DECODER_PREFIX = "decoder."
+ENCODER_PREFIX = "encoder."
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network with the description of the file that it came from.
+
+    Attributes:
+        spec: What the file says of itself.
+        sha256: Of the model file.
+        encoder_sha256: Of the encoder's own file; empty where the encoder is in the model file.
+        network: Maps slices (B, C, H, W) in [0, 1] to (B, 1, H, W) float32 in [0, 1]; in
+            evaluation mode, on the CPU, float32.
+    """
+
+    spec: ModelSpec
+    sha256: str
+    encoder_sha256: str
+    network: nn.Module
+
+
+def load_model(reference: str | Path, store: Store | None = None) -> LoadedModel:
+    """Load a model by its id or from a file.
+
+    Args:
+        reference: An id that `sami2i models list` shows, or the path of a model file.
+        store: Where ids and shared encoders are looked up; the user's store when None.
+
+    Returns:
+        The model, ready for `translate`.
+
+    Raises:
+        MissingError: No such model, or its encoder is not there.
+        ModelError: The file is damaged, its weights do not fit its description, or its family
+            needs a newer version.
+    """
+    store = store or Store()
+    path = store.find(reference).path
+    spec = read_spec(path)
+    build = _BUILDERS.get(spec.family)
+    if build is None:
+        raise ModelError(
+            f"The model {spec.id!r} is of the family {spec.family}, which this version cannot run.",
+            "Update the software.",
+        )
+    sha256 = file_sha256(path)
+    tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    try:
+        network = build(_Parts(spec, path, tensors, store))
+    except InputError as error:
+        raise ModelError(
+            f"The model {spec.id!r} describes a network that cannot be built: {error.message}",
+            "Get the file again from where it came.",
+        ) from error
+    network.requires_grad_(False)
+    return LoadedModel(spec, sha256, spec.encoder.sha256, network.eval())
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a network is built from."""
+
+    spec: ModelSpec
+    path: Path
+    tensors: Mapping[str, Tensor]
+    store: Store
+
+
+def _build_sam_i2i(parts: _Parts) -> nn.Module:
+    spec = parts.spec
+    if spec.encoder.hiera is None:
+        raise ModelError(
+            f"The model {spec.id!r} does not say which Hiera encoder it needs.",
+            "Get the file again from where it came.",
+        )
+    decoder = Decoder(DecoderConfig.from_json(spec.decoder))
+    encoder = Encoder(_load_trunk(parts, HieraConfig.from_json(spec.encoder.hiera)))
+    load_strictly(decoder, _with_prefix(parts.tensors, DECODER_PREFIX), "decoder")
+    return SamI2I(encoder, decoder)
+
+
+def _load_trunk(parts: _Parts, config: HieraConfig) -> nn.Module:
+    spec = parts.spec
+    if spec.encoder.kind == "embedded":
+        return load_trunk_tensors(_with_prefix(parts.tensors, ENCODER_PREFIX), config)
+    path = parts.store.encoder_path(spec.encoder, beside=parts.path.parent)
+    if spec.encoder.kind == "public":
+        return load_trunk(path, config)
+    shared = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    return load_trunk_tensors(shared, config)
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+_BUILDERS: dict[str, Callable[[_Parts], nn.Module]] = {
+    "sam-i2i": _build_sam_i2i,
+}

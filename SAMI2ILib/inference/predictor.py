@@ -1,0 +1,150 @@
+"""Runs a network over batches of slices and survives a GPU that is too small.
+
+A `Predictor` is all that `translate` asks of a back end.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from SAMI2ILib.errors import OutOfMemoryError
+from SAMI2ILib.imaging.notice import Notice
+from SAMI2ILib.inference.device import Device
+
+MAX_BATCH = 32
+# The measured need of one slice is multiplied by this: allocators fragment.
+MEMORY_HEADROOM = 1.5
+
+
+class Predictor(Protocol):
+    """Turns a batch of network inputs into a batch of translated slices."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many slices it takes at a time at most."""
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Translate (B, C, H, W) float32 in [0, 1] to (B, H, W) float32 in [0, 1]."""
+
+
+class TorchPredictor:
+    """The network on torch, in the device's precision.
+
+    Args:
+        network: Maps (B, C, H, W) to (B, 1, H, W); it is moved to the device and set to eval.
+        device: Where and how it runs.
+        batch_size: Slices at a time; None measures the first slice and fills the memory that is
+            free on a GPU. On a CPU it is 1: larger batches are not faster and need more memory.
+        on_notice: Told when memory ran out and what was done about it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: Device,
+        batch_size: int | None = None,
+        on_notice: Callable[[Notice], None] = lambda _notice: None,
+    ) -> None:
+        self._network = network.to(device.name).eval()
+        self._device = device
+        self._requested = batch_size
+        self._batch_size = batch_size or 1
+        self._on_notice = on_notice
+        self._measured = batch_size is not None or not device.is_cuda
+
+    @property
+    def batch_size(self) -> int:
+        """How many slices it takes at a time at most; grows once the first has been measured."""
+        return self._batch_size
+
+    @property
+    def device(self) -> Device:
+        """Where it runs now: the CPU after a GPU's memory did not hold even one slice."""
+        return self._device
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Translate a batch, in smaller parts if the memory asks for it.
+
+        Args:
+            batch: (B, C, H, W) float32 in [0, 1]; B may exceed `batch_size`.
+
+        Returns:
+            (B, H, W) float32 in [0, 1].
+
+        Raises:
+            OutOfMemoryError: One slice does not fit, not even on the CPU.
+        """
+        parts: list[NDArray[np.float32]] = []
+        first = 0
+        while first < len(batch):
+            part = batch[first : first + self._batch_size]
+            try:
+                parts.append(self._run(part))
+            except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+                self._shrink(len(part), error)
+                continue
+            except RuntimeError as error:
+                if not _is_cpu_allocation_failure(error):
+                    raise
+                self._shrink(len(part), error)
+                continue
+            first += len(part)
+        return np.concatenate(parts)
+
+    def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self._measured:
+            return self._run_and_measure(batch)
+        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device.name)
+        kind = "cuda" if self._device.is_cuda else "cpu"
+        reduced = self._device.precision != "fp32"
+        with torch.inference_mode(), torch.autocast(kind, self._device.dtype, enabled=reduced):
+            output = self._network(tensor)
+        # (B, 1, H, W) -> (B, H, W)
+        result: NDArray[np.float32] = output[:, 0].float().cpu().numpy()
+        return result
+
+    def _run_and_measure(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run one slice on the GPU and set the batch size from the memory that it took."""
+        self._measured = True
+        torch.cuda.reset_peak_memory_stats(self._device.name)
+        before = torch.cuda.memory_allocated(self._device.name)
+        result = self._run(batch)
+        per_slice = torch.cuda.max_memory_allocated(self._device.name) - before
+        free, _total = torch.cuda.mem_get_info(self._device.name)
+        self._batch_size = batch_size_for(free, per_slice)
+        return result
+
+    def _shrink(self, tried: int, error: Exception) -> None:
+        """Halve the batch; from one slice on a GPU go to the CPU; from there give up."""
+        if self._device.is_cuda:
+            torch.cuda.empty_cache()
+        if tried > 1:
+            self._batch_size = tried // 2
+            message = f"{tried} slices at a time did not fit into memory; going on with "
+            self._on_notice(Notice("memory-batch", message + f"{self._batch_size}."))
+            return
+        if not self._device.is_cuda:
+            raise OutOfMemoryError(
+                "One slice does not fit into the computer's memory.",
+                "Close other programs, or use a model with a smaller encoder.",
+            ) from error
+        message = f"{self._device.description} ran out of memory; going on on the CPU, slower."
+        self._on_notice(Notice("memory-device", message))
+        self._device = Device("cpu", "CPU", "the GPU's memory did not hold one slice", "fp32")
+        self._network.to("cpu")
+
+
+def batch_size_for(free_bytes: int, bytes_per_slice: int) -> int:
+    """Say how many slices fit, at least 1 and at most `MAX_BATCH`."""
+    fits = int(free_bytes / (MEMORY_HEADROOM * max(bytes_per_slice, 1)))
+    return max(1, min(MAX_BATCH, fits))
+
+
+def _is_cpu_allocation_failure(error: RuntimeError) -> bool:
+    # torch has no type of its own for a failed allocation on the CPU.
+    text = str(error)
+    return "DefaultCPUAllocator" in text or "not enough memory" in text

@@ -1,0 +1,204 @@
+"""One volume in, one synthetic volume out: the path that panel, command line and cohort share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SAMI2ILib.errors import CancelledError, InputError, ModelError
+from SAMI2ILib.imaging.foreground import find_foreground
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.notice import Notice
+from SAMI2ILib.imaging.slices import to_slices
+from SAMI2ILib.imaging.tiling import plan_tiles
+from SAMI2ILib.imaging.volume import BoolArray, Volume
+from SAMI2ILib.imaging.working_grid import plan_working_grid
+from SAMI2ILib.inference.device import select_device
+from SAMI2ILib.inference.model_loader import LoadedModel
+from SAMI2ILib.inference.predictor import Predictor, TorchPredictor
+
+FEW_SLICES = 8
+TILE_OVERLAP_FRACTION = 0.25
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class TranslateOptions:
+    """What may be switched off, for tests and for inputs that are prepared already.
+
+    Attributes:
+        normalize: Scale the input to [0, 1] by its 99.5th percentile and the output to
+            [0, 1000]. Off: the network sees the input's own values and its output is the result.
+        foreground: Set everything outside the head to 0, before and after the network.
+    """
+
+    normalize: bool = True
+    foreground: bool = True
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A synthetic volume and what is needed to judge it.
+
+    Attributes:
+        volume: On the input's grid, float32; with default options in [0, 1000] arbitrary units
+            and exactly 0 outside the foreground.
+        scale: For an identity network, `volume / scale` is on the input's scale.
+        percentile: The input value that became 1.0, its 99.5th percentile; 1.0 when not
+            normalized.
+        notices: Doubts that the user should read.
+        slice_count: Axial slices of the working grid.
+        translated_slice_count: Those of them that hold foreground; the others stay 0.
+    """
+
+    volume: Volume
+    scale: float
+    percentile: float
+    notices: tuple[Notice, ...] = field(default=())
+    slice_count: int = 0
+    translated_slice_count: int = 0
+
+
+def check_contrasts(model: LoadedModel, source: str | None, target: str | None) -> None:
+    """Refuse a model that was trained for another pair of contrasts.
+
+    Raises:
+        ModelError: The model's source or target is not the one asked for.
+    """
+    spec = model.spec
+    for name, asked, has in (
+        ("source", source, spec.source_contrast),
+        ("target", target, spec.target_contrast),
+    ):
+        if asked is not None and asked.upper() != has.upper():
+            raise ModelError(
+                f"The model {spec.id!r} has the {name} contrast {has}, not {asked}.",
+                f"Choose a model for it (`sami2i models list`) or leave --{name} out.",
+            )
+
+
+def translate(
+    volume: Volume,
+    model: LoadedModel,
+    predictor: Predictor | None = None,
+    options: TranslateOptions = TranslateOptions(),
+    on_progress: Progress = lambda _stage, _done, _total: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Translation:
+    """Make the model's target contrast from a volume of its source contrast.
+
+    Args:
+        volume: Any orientation, spacing and size; it is not changed.
+        model: From `load_model`.
+        predictor: Where the network runs; made for the best device of this machine when None.
+            Make it once for many volumes.
+        options: See `TranslateOptions`.
+        on_progress: Called as (stage, done, total); stages: "prepare", "translate", "finish".
+        is_cancelled: Asked before each batch.
+
+    Returns:
+        The synthetic volume on the grid of `volume`.
+
+    Raises:
+        InputError: The volume has nothing in it: constant, or without foreground.
+        CancelledError: `is_cancelled` said so.
+        OutOfMemoryError: One slice does not fit anywhere.
+
+    Source:
+        SAM-I2I, Sec. 2: slice by slice. Working grid, normalization and tiling are ours.
+    """
+    on_progress("prepare", 0, 1)
+    preprocessing = model.spec.preprocessing
+    array = volume.array_kji
+    _check_has_contrast(array)
+    mask = find_foreground(volume) if options.foreground else None
+    scale = _fit_scale(array, mask) if options.normalize else None
+    prepared = scale.normalize(array) if scale else array
+    if mask is not None:
+        prepared = np.where(mask, prepared, np.float32(0))
+    plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
+    working = plan.to_working(Volume(prepared, volume.ijk_to_ras, volume.name))
+    notices = [*plan.warnings, *_doubts_about_size(working)]
+    on_progress("prepare", 1, 1)
+
+    if predictor is None:
+        predictor = TorchPredictor(model.network, select_device(), on_notice=notices.append)
+    chosen = _slices_to_translate(working.array_kji, everything=mask is None)
+    translated = _translate_slices(
+        working.array_kji, chosen, model, predictor, on_progress, is_cancelled
+    )
+
+    on_progress("finish", 0, 1)
+    result = plan.from_working(Volume(translated, working.ijk_to_ras, volume.name)).array_kji
+    if scale is not None:
+        # Interpolation back to the input's grid may overshoot what the network can say.
+        result = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
+    if mask is not None:
+        result = np.where(mask, result, np.float32(0))
+    on_progress("finish", 1, 1)
+    return Translation(
+        volume=Volume(result, volume.ijk_to_ras, volume.name),
+        scale=scale.output_scale if scale else 1.0,
+        percentile=scale.percentile if scale else 1.0,
+        notices=tuple(notices),
+        slice_count=len(translated),
+        translated_slice_count=len(chosen),
+    )
+
+
+def _check_has_contrast(array_kji: NDArray[np.float32]) -> None:
+    lowest, highest = float(array_kji.min()), float(array_kji.max())
+    if lowest == highest:
+        raise InputError(
+            f"The input volume is constant: every voxel is {lowest:g}.",
+            "Choose the volume that holds the scan.",
+        )
+
+
+def _fit_scale(array_kji: NDArray[np.float32], mask: BoolArray | None) -> IntensityScale:
+    return IntensityScale.fit(array_kji, np.ones_like(array_kji, bool) if mask is None else mask)
+
+
+def _doubts_about_size(working: Volume) -> list[Notice]:
+    slices = len(working.array_kji)
+    if slices >= FEW_SLICES:
+        return []
+    message = f"The input has {slices} axial slices; a head has more. The result covers only these."
+    return [Notice("few-slices", message)]
+
+
+def _slices_to_translate(array_kji: NDArray[np.float32], everything: bool) -> list[int]:
+    if everything:
+        return list(range(len(array_kji)))
+    return [k for k, image in enumerate(array_kji) if image.any()]
+
+
+def _translate_slices(
+    array_kji: NDArray[np.float32],
+    chosen: list[int],
+    model: LoadedModel,
+    predictor: Predictor,
+    on_progress: Progress,
+    is_cancelled: Callable[[], bool],
+) -> NDArray[np.float32]:
+    """Run the chosen slices through the network; the others stay 0."""
+    preprocessing = model.spec.preprocessing
+    size = preprocessing.size
+    height, width = array_kji.shape[1:]
+    tiles = plan_tiles(height, width, size, overlap=int(size * TILE_OVERLAP_FRACTION))
+    result = np.zeros_like(array_kji)
+    done = 0
+    while done < len(chosen):
+        if is_cancelled():
+            raise CancelledError
+        on_progress("translate", done, len(chosen))
+        group = chosen[done : done + max(1, predictor.batch_size // tiles.tile_count)]
+        slices = to_slices(array_kji, preprocessing.context_slices, group)
+        output = predictor.predict(tiles.cut(slices))
+        # (n * tiles, S, S) -> (n, 1, H, W) -> (n, H, W)
+        result[group] = tiles.merge(output[:, np.newaxis])[:, 0]
+        done += len(group)
+    on_progress("translate", len(chosen), len(chosen))
+    return result

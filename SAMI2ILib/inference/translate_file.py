@@ -1,0 +1,105 @@
+"""From an image file to a synthetic volume with its sidecar: both are written, or neither."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from SAMI2ILib.atomic import atomic_path
+from SAMI2ILib.errors import OutputError
+from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.inference.model_loader import LoadedModel
+from SAMI2ILib.inference.predictor import TorchPredictor
+from SAMI2ILib.inference.provenance import (
+    describe,
+    describe_source_file,
+    sidecar_path,
+    write_sidecar,
+)
+from SAMI2ILib.inference.translate import Progress, Translation, translate
+
+
+@dataclass(frozen=True)
+class SavedTranslation:
+    """What one input became.
+
+    Attributes:
+        translation: The synthetic volume with its doubts.
+        record: What the sidecar holds.
+        output: The image file.
+        sidecar: The record's file beside it.
+    """
+
+    translation: Translation
+    record: dict[str, Any]
+    output: Path
+    sidecar: Path
+
+
+def translate_file(
+    source: Path,
+    output: Path,
+    model: LoadedModel,
+    predictor: TorchPredictor,
+    series_uid: str | None = None,
+    on_progress: Progress = lambda _stage, _done, _total: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> SavedTranslation:
+    """Read, translate, and write the result with its sidecar.
+
+    Args:
+        source: Image file or folder of a DICOM series; never written to.
+        output: Image file to write; an existing one is replaced.
+        model: From `load_model`.
+        predictor: Where it runs.
+        series_uid: Which series, where a DICOM folder holds several.
+        on_progress: As in `translate`, with the further stages "read" and "write".
+        is_cancelled: As in `translate`.
+
+    Returns:
+        The result and where it lies.
+
+    Raises:
+        InputError: The source cannot be read or holds nothing to translate.
+        OutputError: The folder cannot be written to or the disk is full; nothing is left.
+        CancelledError: `is_cancelled` said so; nothing is left.
+        OutOfMemoryError: One slice does not fit anywhere.
+    """
+    on_progress("read", 0, 1)
+    volume = read_volume(source, series_uid)
+    on_progress("read", 1, 1)
+    translation = translate(
+        volume, model, predictor, on_progress=on_progress, is_cancelled=is_cancelled
+    )
+    on_progress("write", 0, 1)
+    record = describe(translation, model, predictor.device, describe_source_file(source))
+    save_translation(translation.volume, record, output)
+    on_progress("write", 1, 1)
+    return SavedTranslation(translation, record, output, sidecar_path(output))
+
+
+def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> None:
+    """Write a volume and its sidecar.
+
+    Both are complete before either gets its name, and the sidecar gets its name first: at no
+    moment does a volume lie there without the record that says what it is.
+
+    Args:
+        volume: The synthetic volume.
+        record: From `provenance.describe`.
+        path: With the extension of an image format; its folder is made if it is missing.
+
+    Raises:
+        OutputError: The folder cannot be made or written to, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The output folder {path.parent.name!r} cannot be made: {error.strerror}.",
+            "Choose a folder that you may write to.",
+        ) from error
+    with atomic_path(path) as image, atomic_path(sidecar_path(path)) as sidecar:
+        write_volume(volume, image, called=path.name)
+        write_sidecar(record, sidecar)

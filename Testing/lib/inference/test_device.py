@@ -1,0 +1,85 @@
+"""The choice of a device and the reason that is given for it."""
+
+import pytest
+import torch
+
+from SAMI2ILib.errors import InputError, MissingError
+from SAMI2ILib.inference import device as device_module
+from SAMI2ILib.inference.device import cpu_gains_from_bf16, select_device
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(device_module, "_cuda_trouble", lambda _index: "no CUDA device was found")
+
+
+@pytest.fixture
+def one_gpu(monkeypatch):
+    monkeypatch.setattr(
+        device_module,
+        "_cuda_trouble",
+        lambda index: "" if index == 0 else "there are 1 CUDA devices",
+    )
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _index: "NVIDIA Test")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _index: (8, 6))
+
+
+def test_auto_takes_the_cpu_and_says_why_when_there_is_no_gpu(no_gpu):
+    device = select_device("auto")
+    assert (device.name, device.reason) == ("cpu", "no CUDA device was found")
+
+
+def test_auto_takes_the_first_gpu(one_gpu):
+    device = select_device("auto")
+    assert (device.name, device.description) == ("cuda:0", "NVIDIA Test (CUDA 0)")
+    assert (device.precision, device.dtype) == ("bf16", torch.bfloat16)
+
+
+def test_old_gpu_computes_in_fp32_unless_asked(one_gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _index: (7, 5))
+    assert select_device("cuda").precision == "fp32"
+    assert select_device("cuda", "fp16").dtype == torch.float16
+
+
+def test_cpu_precision_follows_its_instructions(monkeypatch):
+    for has_bf16, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(device_module, "cpu_gains_from_bf16", lambda has=has_bf16: has)
+        assert select_device("cpu").precision == precision
+
+
+def test_gpu_asked_for_by_name_is_never_replaced(no_gpu):
+    with pytest.raises(MissingError, match="'cuda:1' cannot be used: no CUDA device was found"):
+        select_device("cuda:1")
+
+
+def test_second_gpu_is_refused_when_there_is_one(one_gpu):
+    with pytest.raises(MissingError, match="there are 1 CUDA devices"):
+        select_device("cuda:1")
+
+
+@pytest.mark.parametrize("request_", ["gpu", "cuda:", "cuda:x", "cuda:-1", ""])
+def test_unknown_device_is_refused(request_):
+    with pytest.raises(InputError, match="device must be auto, cpu, cuda or cuda:N"):
+        select_device(request_)
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, fp16"):
+        select_device("cpu", "fp8")
+
+
+def test_half_precision_is_refused_on_the_cpu():
+    with pytest.raises(InputError, match="fp16 needs a CUDA device"):
+        select_device("cpu", "fp16")
+
+
+def test_bf16_detection_answers_on_this_machine():
+    assert cpu_gains_from_bf16() in (True, False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_trouble_names_the_missing_gpu():
+    assert select_device("auto").reason in (
+        "no CUDA device was found",
+        "this build of PyTorch has no CUDA",
+    )

@@ -1,0 +1,79 @@
+"""What happens when memory runs out, with networks that fail as torch does."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from SAMI2ILib.errors import OutOfMemoryError
+from SAMI2ILib.inference.device import Device, select_device
+from SAMI2ILib.inference.predictor import MAX_BATCH, TorchPredictor, batch_size_for
+
+CPU = Device("cpu", "CPU", "it was asked for", "fp32")
+
+
+class HoldsOnly(nn.Module):
+    """A network whose device holds `limit` slices at a time."""
+
+    def __init__(self, limit, error=torch.cuda.OutOfMemoryError):
+        super().__init__()
+        self.limit, self.error, self.sizes = limit, error, []
+
+    def forward(self, slices):
+        self.sizes.append(len(slices))
+        if len(slices) > self.limit:
+            raise self.error("DefaultCPUAllocator: not enough memory")
+        return slices[:, :1]
+
+
+def test_batch_is_halved_until_it_fits_and_nothing_is_lost():
+    notices = []
+    network = HoldsOnly(2)
+    predictor = TorchPredictor(network, CPU, batch_size=8, on_notice=notices.append)
+    batch = np.random.default_rng(0).random((11, 1, 4, 4), dtype=np.float32)
+    assert np.array_equal(predictor.predict(batch), batch[:, 0])
+    assert network.sizes == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert [notice.code for notice in notices] == ["memory-batch", "memory-batch"]
+    assert "going on with 4." in notices[0].message
+
+
+def test_gpu_that_does_not_hold_one_slice_hands_over_to_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    notices = []
+    predictor = TorchPredictor(nn.Identity(), CPU, batch_size=1, on_notice=notices.append)
+    predictor._device = Device("cuda:0", "NVIDIA Test (CUDA 0)", "it was asked for", "bf16")
+    predictor._shrink(1, torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert predictor.device.name == "cpu"
+    assert notices[0].message == (
+        "NVIDIA Test (CUDA 0) ran out of memory; going on on the CPU, slower."
+    )
+
+
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError])
+def test_one_slice_that_does_not_fit_is_out_of_memory(error):
+    predictor = TorchPredictor(HoldsOnly(0, error), CPU, batch_size=1)
+    with pytest.raises(OutOfMemoryError, match="One slice does not fit"):
+        predictor.predict(np.zeros((1, 1, 4, 4), np.float32))
+
+
+def test_other_runtime_errors_are_not_taken_for_memory():
+    class Broken(nn.Module):
+        def forward(self, slices):
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        TorchPredictor(Broken(), CPU, batch_size=2).predict(np.zeros((2, 1, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("free", "per_slice", "expected"), [(1500, 100, 10), (10, 100, 1), (10**9, 1, MAX_BATCH)]
+)
+def test_batch_size_fills_two_thirds_of_the_free_memory(free, per_slice, expected):
+    assert batch_size_for(free, per_slice) == expected
+
+
+@pytest.mark.gpu
+def test_batch_size_is_measured_on_a_gpu():
+    predictor = TorchPredictor(nn.Conv2d(1, 1, 3, padding=1), select_device("cuda"))
+    predictor.predict(np.zeros((40, 1, 64, 64), np.float32))
+    assert 1 < predictor.batch_size <= MAX_BATCH

@@ -1,0 +1,53 @@
+# The two commands of the README are `make demo` and `make test`; each installs what it needs.
+#
+#   make demo INPUT=head_T1.nii.gz      translate a scan of your own
+#   make demo PYTHON=python3.12         choose the Python that makes .venv
+#   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+TORCH_INDEX ?=
+
+.PHONY: demo test test-slow lint format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
+
+test: $(VENV)/.installed-test lint
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) out build
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip "setuptools>=77" wheel
+	touch $@
+
+# sam2 builds only beside an installed torch, and without isolation, or pip fetches a second torch.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml $(wildcard requirements/*.txt)
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r requirements/torch.txt
+	$(PIP) -r requirements/sam2-dependencies.txt
+	SAM2_BUILD_CUDA=0 $(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sam2.txt
+	$(PIP) --no-build-isolation -e '.[figures]'
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) --no-build-isolation -e '.[figures,test,train]'
+	touch $@

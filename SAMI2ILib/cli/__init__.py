@@ -1,0 +1,1 @@
+"""The command line `sami2i`: arguments, progress, exit codes; the numbers are made elsewhere."""

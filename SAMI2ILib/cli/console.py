@@ -1,0 +1,179 @@
+"""What a command tells its caller: text for a person, JSON lines for the panel, or nothing."""
+
+import json
+import sys
+from typing import Any, Protocol
+
+from SAMI2ILib.errors import Sami2iError
+
+PROTOCOL_VERSION = 1
+PROGRESS_CHOICES = ("text", "json", "none")
+
+
+class Console(Protocol):
+    """What every command may say; `open_console` makes one."""
+
+    def start(self, device: str, reason: str) -> None:
+        """Say what the work will run on, before it runs."""
+
+    def say(self, text: str) -> None:
+        """Print a result for a person."""
+
+    def note(self, text: str) -> None:
+        """Print a remark for a person, beside the result."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say that `done` of `total` steps of `stage` are finished."""
+
+    def warn(self, code: str, message: str) -> None:
+        """Say a doubt that the user should read."""
+
+    def result(self, fields: dict[str, Any]) -> None:
+        """Give the result in machine-readable form."""
+
+    def error(self, error: Sami2iError) -> None:
+        """Say why the command failed, on one line, and what to do."""
+
+    def close(self) -> None:
+        """End an open progress bar."""
+
+
+class SilentConsole:
+    """Results and errors only: for batch jobs with a log of their own."""
+
+    def start(self, device: str, reason: str) -> None:
+        """Say nothing."""
+
+    def say(self, text: str) -> None:
+        """Print a result to stdout."""
+        print(text, flush=True)  # noqa: T201
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def warn(self, code: str, message: str) -> None:
+        """Print a warning to stderr: doubts are said in every mode."""
+        _print_to_stderr(f"warning ({code}): {message}")
+
+    def result(self, fields: dict[str, Any]) -> None:
+        """Say nothing: `say` has said it."""
+
+    def error(self, error: Sami2iError) -> None:
+        """Print one line to stderr."""
+        _print_to_stderr(f"sami2i: error: {_one_line(str(error))}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class TextConsole(SilentConsole):
+    """For a person at a terminal: remarks and a progress bar on stderr."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = ""
+
+    def start(self, device: str, reason: str) -> None:
+        """Print the device with the reason for it."""
+        self.note(f"Running on {device}: {reason}")
+
+    def say(self, text: str) -> None:
+        """Print a result to stdout."""
+        self.close()
+        super().say(text)
+
+    def note(self, text: str) -> None:
+        """Print a remark to stderr."""
+        self.close()
+        _print_to_stderr(text)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Advance the bar of `stage`."""
+        if stage != self._stage:
+            self.close()
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._stage = stage
+            self._bar = tqdm(total=total, desc=stage, file=sys.stderr, leave=False)
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def warn(self, code: str, message: str) -> None:
+        """Print a warning to stderr."""
+        self.close()
+        super().warn(code, message)
+
+    def error(self, error: Sami2iError) -> None:
+        """Print one line to stderr."""
+        self.close()
+        super().error(error)
+
+    def close(self) -> None:
+        """End the progress bar."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar, self._stage = None, ""
+
+
+class JsonConsole:
+    """For a program: one JSON object a line on stdout, and nothing else there."""
+
+    def start(self, device: str, reason: str) -> None:
+        """Write the `start` event, the first of every run."""
+        self._write("start", protocol=PROTOCOL_VERSION, device=device, reason=reason)
+
+    def say(self, text: str) -> None:
+        """Say nothing: `result` carries it."""
+
+    def note(self, text: str) -> None:
+        """Print a remark to stderr, which a log may keep."""
+        _print_to_stderr(text)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Write a `progress` event."""
+        self._write("progress", stage=stage, done=done, total=total)
+
+    def warn(self, code: str, message: str) -> None:
+        """Write a `warning` event."""
+        self._write("warning", code=code, message=message)
+
+    def result(self, fields: dict[str, Any]) -> None:
+        """Write the `result` event."""
+        self._write("result", **fields)
+
+    def error(self, error: Sami2iError) -> None:
+        """Write an `error` event, and one line to stderr for a log."""
+        self._write("error", kind=error.kind, message=error.message, hint=error.hint)
+        _print_to_stderr(f"sami2i: error: {_one_line(str(error))}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _write(self, event: str, **fields: Any) -> None:
+        # ASCII escapes: a pipe on Windows may not be UTF-8.
+        print(json.dumps({"event": event, **fields}, allow_nan=False), flush=True)  # noqa: T201
+
+
+def open_console(progress: str) -> Console:
+    """Make the console for one of `PROGRESS_CHOICES`."""
+    if progress == "json":
+        return JsonConsole()
+    return TextConsole() if progress == "text" else SilentConsole()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _print_to_stderr(text: str) -> None:
+    # A process without a stderr (pythonw, a closed pipe) must not fail for want of a listener.
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+    except (OSError, ValueError):
+        return

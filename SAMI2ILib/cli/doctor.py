@@ -1,0 +1,202 @@
+"""`sami2i doctor`: what works on this machine, and one line for the panel's status."""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SAMI2ILib.about import VERSION
+from SAMI2ILib.errors import InputError, MissingError, Sami2iError
+
+if TYPE_CHECKING:
+    from SAMI2ILib.cli.console import Console
+
+HELP = "Say what works on this machine: PyTorch, device, models, disk."
+
+# Import name: name of the distribution. What a translation needs, then what adds to it.
+REQUIRED = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "sam2": "sam2",
+    "SimpleITK": "SimpleITK",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "safetensors": "safetensors",
+    "jsonschema": "jsonschema",
+    "platformdirs": "platformdirs",
+    "requests": "requests",
+    "tqdm": "tqdm",
+}
+OPTIONAL = {
+    "open_clip": "open_clip_torch",
+    "openvino": "openvino",
+    "nilearn": "nilearn",
+    "matplotlib": "matplotlib",
+}
+_STORE_NEEDS = ("numpy", "safetensors", "jsonschema", "platformdirs")
+
+MACOS_INTEL = (
+    "Not supported: for Intel programs on macOS, as Slicer is one, PyTorch stops at 2.2 and sam2 "
+    "asks for 2.5.1."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+
+
+def run(args: argparse.Namespace, console: "Console") -> int:
+    """Examine the machine; 0 if a translation can run on it, 3 if something is missing."""
+    fields = examine()
+    console.say(json.dumps(fields) if args.json else _text(fields))
+    console.result(fields)
+    return 0 if fields["ready"] else MissingError.exit_code
+
+
+def examine() -> dict[str, Any]:
+    """Collect what the command prints; a missing or broken package is a finding, not an error.
+
+    Returns:
+        JSON-ready facts; `ready` says whether a translation can run, `status` says it in a line.
+    """
+    packages = {name: _version(name, REQUIRED[name]) for name in REQUIRED}
+    extras = {name: _version(name, OPTIONAL[name]) for name in OPTIONAL}
+    missing = [REQUIRED[name] for name, version in packages.items() if version is None]
+    device, device_problem = _device() if packages["torch"] else (None, "")
+    store, store_problem = _store() if all(packages[name] for name in _STORE_NEEDS) else (None, "")
+    status, ready = _status(missing, device, device_problem, store, store_problem)
+    return {
+        "version": VERSION,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "packages": packages | extras,
+        "missing": missing,
+        "back_ends": [name for name in ("torch", "openvino") if (packages | extras)[name]],
+        "device": device,
+        "bf16": None if device is None else device["precision"] == "bf16",
+        "store": store,
+        "problems": [problem for problem in (device_problem, store_problem) if problem],
+        "ready": ready,
+        "status": status,
+    }
+
+
+def _version(module: str, distribution: str) -> str | None:
+    """Give a package's version without importing it; None if it is not installed."""
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ValueError:  # a module that another program put in place without a spec
+        found = False
+    if not found:
+        return None
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _device() -> tuple[dict[str, str] | None, str]:
+    try:
+        from SAMI2ILib.inference.device import select_device
+
+        device = select_device("auto")
+    except (ImportError, OSError, RuntimeError, AttributeError, Sami2iError) as error:
+        # A library that does not load is an OSError on Windows and an ImportError elsewhere; a
+        # torch that is too old lacks attributes.
+        return None, f"PyTorch does not work: {_first_line(error)}"
+    fields = ("name", "description", "reason", "precision")
+    return {field: str(getattr(device, field)) for field in fields}, ""
+
+
+def _store() -> tuple[dict[str, Any] | None, str]:
+    from SAMI2ILib.weights.store import Store
+    from SAMI2ILib.weights.store_files import DamagedFile
+
+    try:
+        store = Store()
+    except InputError as error:
+        return None, str(error)
+    entries = store.list()
+    whole = [entry for entry in entries if not isinstance(entry, DamagedFile)]
+    facts = {
+        "folder": str(store.root),
+        "free_bytes": _free_bytes(store.root),
+        "bundled": [entry.id for entry in whole if entry.origin == "bundled"],
+        "user": [entry.id for entry in whole if entry.origin == "user"],
+        "damaged": [entry.problem for entry in entries if isinstance(entry, DamagedFile)],
+        "checkpoints": [path.stem for path in store.checkpoints()],
+    }
+    return facts, ""
+
+
+def _free_bytes(folder: Path) -> int | None:
+    for parent in (folder, *folder.parents):
+        if parent.is_dir():
+            return shutil.disk_usage(parent).free
+    return None
+
+
+def _status(
+    missing: Sequence[str],
+    device: dict[str, str] | None,
+    device_problem: str,
+    store: dict[str, Any] | None,
+    store_problem: str,
+) -> tuple[str, bool]:
+    """Give the one line for the panel, and whether a translation can run."""
+    trouble = ""
+    if platform.system() == "Darwin" and platform.machine() == "x86_64":
+        trouble = MACOS_INTEL
+    elif "torch" in missing:
+        trouble = "PyTorch is not installed."
+    elif missing:
+        trouble = f"Not installed: {', '.join(missing)}."
+    elif device_problem or store_problem:
+        trouble = device_problem or store_problem
+    elif store is None or not (store["bundled"] or store["user"]):
+        trouble = "There is no model yet."
+    if trouble or device is None:
+        return trouble, False
+    if device["name"] == "cpu":
+        return f"Ready on the {device['description']} because {device['reason']}.", True
+    return f"Ready: {device['description']}", True
+
+
+def _text(fields: dict[str, Any]) -> str:
+    device, store = fields["device"], fields["store"]
+    rows = [
+        ("status", fields["status"]),
+        ("SAM-I2I", fields["version"]),
+        ("Python", f"{fields['python']} on {fields['platform']}"),
+    ]
+    if device is not None:
+        rows.append(("device", f"{device['description']}: {device['reason']}"))
+        rows.append(("precision", device["precision"]))
+    rows.append(("back ends", ", ".join(fields["back_ends"]) or "none"))
+    rows += [(name, version or "not installed") for name, version in fields["packages"].items()]
+    if store is not None:
+        free = store["free_bytes"]
+        rows += [
+            ("bundled", ", ".join(store["bundled"]) or "none"),
+            ("your models", ", ".join(store["user"]) or "none"),
+            *[("damaged", problem) for problem in store["damaged"]],
+            ("checkpoints", ", ".join(store["checkpoints"]) or "none"),
+            ("store", store["folder"]),
+            ("free disk", "unknown" if free is None else f"{free / 10**9:.1f} GB"),
+        ]
+    rows += [("problem", problem) for problem in fields["problems"]]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,234 @@
+"""`sami2i doctor`: what it finds, what it calls ready, and that it never fails itself."""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from SAMI2ILib.about import VERSION
+from SAMI2ILib.cli import doctor
+from SAMI2ILib.errors import MissingError
+from SAMI2ILib.weights import ModelSpec, write_model
+
+CPU = SimpleNamespace(
+    name="cpu", description="CPU", reason="no CUDA device was found", precision="fp32"
+)
+CUDA = SimpleNamespace(
+    name="cuda:0",
+    description="NVIDIA RTX A5000 (CUDA 0)",
+    reason="it is the first CUDA device",
+    precision="bf16",
+)
+
+
+class Recorder:
+    def __init__(self):
+        self.said, self.results = [], []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def result(self, fields):
+        self.results.append(fields)
+
+
+@pytest.fixture
+def run():
+    parser = argparse.ArgumentParser()
+    doctor.add_arguments(parser)
+
+    def run(*arguments):
+        console = Recorder()
+        code = doctor.run(parser.parse_args(arguments), console)
+        (fields,) = console.results
+        return code, fields, console.said[0]
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """A Linux machine with every package, a CPU and no bundled models."""
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "1.2")
+    monkeypatch.setattr("SAMI2ILib.weights.store.asset_path", lambda *_parts: tmp_path / "none")
+    place_device(monkeypatch, lambda _request: CPU)
+
+
+def place_device(monkeypatch, select_device):
+    module = ModuleType("SAMI2ILib.inference.device")
+    module.select_device = select_device
+    monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.device", module)
+
+
+def without(monkeypatch, *absent):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else object()
+    )
+
+
+@pytest.fixture
+def model(private_store):
+    spec = ModelSpec(
+        family="unet", id="mine", title="Mine", source_contrast="T1", target_contrast="T2",
+        license="MIT",
+    )  # fmt: skip
+    write_model(private_store / "mine.safetensors", spec, {"w": np.ones(1, np.float16)})
+
+
+def test_doctor_is_ready_on_the_cpu_and_says_why(run, model):
+    code, fields, _text = run()
+    assert code == 0
+    assert fields["ready"]
+    assert fields["status"] == "Ready on the CPU because no CUDA device was found."
+    assert fields["bf16"] is False
+
+
+def test_doctor_is_ready_on_a_gpu(run, model, monkeypatch):
+    place_device(monkeypatch, lambda _request: CUDA)
+    code, fields, _text = run()
+    assert code == 0
+    assert fields["status"] == "Ready: NVIDIA RTX A5000 (CUDA 0)"
+    assert fields["bf16"] is True
+
+
+def test_doctor_prints_one_json_object(run, model):
+    code, fields, text = run("--json")
+    assert code == 0
+    assert json.loads(text) == fields
+    assert fields["version"] == VERSION
+    assert fields["packages"]["torch"] == "1.2"
+    assert fields["back_ends"] == ["torch", "openvino"]
+    assert fields["store"]["user"] == ["mine"]
+    assert fields["store"]["free_bytes"] > 0
+
+
+def test_doctor_prints_aligned_lines(run, model, monkeypatch, private_store):
+    without(monkeypatch, "openvino")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=12_340_000_000))
+    _code, _fields, text = run()
+    lines = text.splitlines()
+    assert lines[0] == "status        Ready on the CPU because no CUDA device was found."
+    assert "openvino      not installed" in lines
+    assert "free disk     12.3 GB" in lines
+    assert f"store         {private_store}" in lines
+    assert {line[12:14] for line in lines} == {"  "}
+
+
+def test_doctor_says_that_pytorch_is_not_installed(run, model, monkeypatch):
+    without(monkeypatch, "torch", "sam2")
+    code, fields, text = run()
+    assert code == MissingError.exit_code == 3
+    assert fields["status"] == "PyTorch is not installed."
+    assert fields["missing"] == ["torch", "sam2"]
+    assert (fields["device"], fields["bf16"]) == (None, None)
+    assert "torch         not installed" in text.splitlines()
+
+
+def test_doctor_names_every_other_package_that_is_missing(run, model, monkeypatch):
+    without(monkeypatch, "SimpleITK", "skimage", "openvino")
+    code, fields, _text = run()
+    assert code == 3
+    assert fields["status"] == "Not installed: SimpleITK, scikit-image."
+
+
+@pytest.mark.parametrize("package", doctor.REQUIRED)
+def test_doctor_itself_needs_no_package(run, model, monkeypatch, package):
+    without(monkeypatch, package)
+    code, fields, _text = run()
+    assert code == 3
+    assert doctor.REQUIRED[package] in fields["missing"]
+
+
+def test_doctor_knows_a_package_without_metadata(run, model, monkeypatch):
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", unknown)
+    code, fields, _text = run()
+    assert code == 0
+    assert fields["packages"]["torch"] == "unknown"
+
+
+def test_doctor_takes_a_module_without_a_spec_for_a_missing_one(run, model, monkeypatch):
+    def odd(name):
+        if name == "torch":
+            raise ValueError("torch.__spec__ is None")
+        return object()
+
+    monkeypatch.setattr(importlib.util, "find_spec", odd)
+    assert run()[1]["status"] == "PyTorch is not installed."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("[WinError 126] c10.dll could not be found\nmore"),
+        ImportError("libcudart.so: cannot open"),
+        RuntimeError("CUDA driver is too old"),
+        AttributeError("no inference_mode"),
+        MissingError("The device cannot be used."),
+    ],
+)
+def test_doctor_says_that_pytorch_does_not_work(run, model, monkeypatch, error):
+    def fail(_request):
+        raise error
+
+    place_device(monkeypatch, fail)
+    code, fields, text = run()
+    assert code == 3
+    assert fields["status"] == f"PyTorch does not work: {str(error).splitlines()[0]}"
+    assert fields["problems"] == [fields["status"]]
+    assert "problem" in text
+
+
+def test_doctor_says_that_an_error_has_no_words(run, model, monkeypatch):
+    def fail(_request):
+        raise RuntimeError
+
+    place_device(monkeypatch, fail)
+    assert run()[1]["status"] == "PyTorch does not work: RuntimeError"
+
+
+def test_doctor_says_that_there_is_no_model(run):
+    code, fields, _text = run()
+    assert code == 3
+    assert fields["status"] == "There is no model yet."
+
+
+def test_doctor_lists_damaged_models_and_stays_ready(run, model, private_store):
+    (private_store / "broken.safetensors").write_bytes(b"x")
+    code, fields, text = run()
+    assert code == 0
+    assert "is not a safetensors file" in fields["store"]["damaged"][0]
+    assert "damaged       The file" in text
+
+
+def test_doctor_says_that_the_store_is_a_file(run, monkeypatch, tmp_path):
+    (tmp_path / "models").write_bytes(b"")
+    monkeypatch.setenv("SAMI2I_MODELS", str(tmp_path / "models"))
+    code, fields, _text = run()
+    assert code == 3
+    assert "must be a folder" in fields["status"]
+    assert fields["store"] is None
+
+
+def test_doctor_says_that_intel_macos_is_not_supported(run, model, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    code, fields, _text = run()
+    assert code == 3
+    assert "PyTorch stops at 2.2 and sam2 asks for 2.5.1" in fields["status"]
+
+
+def test_doctor_finds_the_free_space_of_a_store_that_is_not_made_yet(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMI2I_MODELS", str(tmp_path / "a" / "b"))
+    assert run()[1]["store"]["free_bytes"] > 0

@@ -1,0 +1,101 @@
+"""The entry point: start-up, usage errors, internal errors."""
+
+import subprocess
+import sys
+
+import pytest
+
+from SAMI2ILib.cli import main as main_module
+from SAMI2ILib.cli.console import JsonConsole, SilentConsole, TextConsole, open_console
+from SAMI2ILib.errors import Sami2iError
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_importing_the_package_pulls_in_nothing_heavy():
+    heavy = "{'torch', 'numpy', 'SimpleITK', 'scipy'}"
+    result = run_python(f"import sys, SAMI2ILib; print(sorted({heavy} & set(sys.modules)))")
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_help_pulls_in_nothing_heavy():
+    heavy = "{'torch', 'SimpleITK', 'scipy', 'skimage', 'matplotlib', 'requests', 'sam2'}"
+    result = run_python(
+        "import sys\nfrom SAMI2ILib.cli.main import main\n"
+        f"code = main(['--help'])\nprint(code, sorted({heavy} & set(sys.modules)))"
+    )
+    assert result.stdout.strip().endswith("0 []"), result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("command", main_module.COMMANDS)
+def test_every_command_has_help(sami2i, command):
+    outcome = sami2i(command, "--help")
+    assert outcome.code == 0
+    assert f"sami2i {command}" in outcome.out
+
+
+def test_version_is_printed(sami2i):
+    outcome = sami2i("--version")
+    assert (outcome.code, outcome.out.split()[0]) == (0, "sami2i")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nonsense"], ["translate"], ["translate", "x", "-o", "y", "--batch-size", "0"]],
+)
+def test_wrong_usage_is_code_2(sami2i, arguments):
+    outcome = sami2i(*arguments)
+    assert outcome.code == 2
+    assert "usage: sami2i" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (KeyboardInterrupt(), 130, "Cancelled."),
+        (MemoryError(), 4, "Memory ran out."),
+        (OSError(28, "No space left on device"), 1, "The disk is full"),
+        (ZeroDivisionError("by zero"), 1, "Internal error: ZeroDivisionError: by zero."),
+    ],
+)
+def test_unexpected_errors_become_one_line_and_a_code(sami2i, monkeypatch, error, code, text):
+    def fail(_args, _console):
+        raise error
+
+    monkeypatch.setattr("SAMI2ILib.cli.doctor.run", fail)
+    outcome = sami2i("doctor")
+    assert outcome.code == code
+    assert outcome.err.startswith(f"sami2i: error: {text}")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("text", TextConsole), ("json", JsonConsole), ("none", SilentConsole)]
+)
+def test_console_follows_the_progress_option(name, kind):
+    assert type(open_console(name)) is kind
+
+
+def test_text_console_draws_progress_on_stderr_only(capsys):
+    console = TextConsole()
+    console.progress("translate", 1, 2)
+    console.progress("translate", 2, 2)
+    console.progress("write", 0, 1)
+    console.warn("few-slices", "The input has 3 slices.")
+    console.say("done")
+    captured = capsys.readouterr()
+    assert captured.out == "done\n"
+    assert "translate" in captured.err
+    assert "warning (few-slices): The input has 3 slices." in captured.err
+
+
+def test_error_with_line_breaks_is_one_line(capsys):
+    TextConsole().error(Sami2iError("first\nsecond", "hint"))
+    assert capsys.readouterr().err == "sami2i: error: first second hint\n"
+
+
+def test_console_without_stderr_goes_on(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    SilentConsole().warn("code", "nobody listens")

@@ -1,0 +1,418 @@
+"""`sami2i translate` as its user sees it: files, records, exit codes, one-line errors."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.weights import file_sha256
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def files_below(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def assert_one_line(err):
+    lines = [line for line in err.splitlines() if line.startswith("sami2i: error:")]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0]
+
+
+def test_translate_writes_volume_and_record_on_the_grid_of_the_input(
+    sami2i, head_file, tiny_model_file, tmp_path
+):
+    before = head_file.read_bytes()
+    outcome = sami2i("translate", head_file, "-o", tmp_path / "out", "--model", tiny_model_file)
+    assert outcome.code == 0, outcome.err
+    assert files_below(tmp_path / "out") == ["head_synth-T2.json", "head_synth-T2.nii.gz"]
+    source, result = read_volume(head_file), read_volume(tmp_path / "out/head_synth-T2.nii.gz")
+    assert result.grid.is_same(source.grid)
+    assert result.array_kji.max() > 0
+    assert head_file.read_bytes() == before
+
+
+def test_record_says_synthetic_and_names_no_folder(sami2i, head_file, tiny_model_file, tmp_path):
+    sami2i("translate", head_file, "-o", tmp_path / "x.nrrd", "--model", tiny_model_file)
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    assert record["synthetic"] is True
+    assert record["intended_use"].startswith("Research use only")
+    assert record["source"] == {"file": "head.nii.gz", "sha256": file_sha256(head_file)}
+    assert record["model"]["sha256"] == file_sha256(tiny_model_file)
+    assert (record["source_contrast"], record["target_contrast"]) == ("T1", "T2")
+    assert str(tmp_path) not in text
+
+
+def test_json_progress_is_one_object_a_line_from_start_to_result(
+    sami2i, head_file, tiny_model_file, tmp_path
+):
+    outcome = sami2i(
+        "translate", head_file, "-o", tmp_path / "o", "--model", tiny_model_file,
+        "--progress", "json", "--device", "cpu",
+    )  # fmt: skip
+    events = outcome.events
+    assert events[0] == {
+        "event": "start",
+        "protocol": 1,
+        "device": "CPU",
+        "reason": "it was asked for",
+    }
+    assert events[-1]["event"] == "result"
+    assert Path(events[-1]["output"]).is_file()
+    counts = [e["done"] for e in events if e.get("stage") == "translate"]
+    assert counts == sorted(counts)
+    assert counts[-1] == events[-1]["slices"]["translated"]
+
+
+def test_json_error_names_kind_message_and_hint(sami2i, tmp_path, tiny_model_file):
+    outcome = sami2i(
+        "translate", tmp_path / "no.nii.gz", "-o", tmp_path / "o", "--model", tiny_model_file,
+        "--progress", "json",
+    )  # fmt: skip
+    assert outcome.code == 2
+    error = outcome.events[-1]
+    assert (error["event"], error["kind"]) == ("error", "input")
+    assert "no.nii.gz" in error["message"]
+    assert error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sub-01_ses-2_T1w.nii.gz", "sub-01_ses-2_desc-synthetic_T2w.nii.gz"),
+        ("head.v2.nrrd", "head.v2_synth-T2.nrrd"),
+        ("Käthe head.mha", "Käthe head_synth-T2.mha"),
+    ],
+)
+def test_output_is_named_after_the_input(
+    sami2i, make_head, tiny_model_file, tmp_path, name, expected
+):
+    write_volume(make_head(), tmp_path / name)
+    outcome = sami2i(
+        "translate", tmp_path / name, "-o", tmp_path / "out", "--model", tiny_model_file
+    )
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "out" / expected).is_file()
+
+
+def test_dicom_folder_is_translated_and_named_by_content_only(
+    sami2i, make_head, tiny_model_file, tmp_path
+):
+    folder = tmp_path / "DOE^JANE"
+    folder.mkdir()
+    head = make_head(shape_kji=(9, 40, 32))
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for k, image in enumerate(head.array_kji):
+        slice_ = sitk.GetImageFromArray(image[np.newaxis].astype(np.int16))
+        slice_.SetOrigin((0.0, 0.0, 2.0 * k))
+        slice_.SetSpacing((1.0, 1.0, 2.0))
+        for tag, value in {
+            "0008|0060": "MR",
+            "0020|000e": "1.2.3.4",
+            "0020|000d": "1.2.3",
+            "0008|0018": f"1.2.3.4.{k + 1}",
+            "0020|0013": str(k + 1),
+            "0010|0010": "DOE^JANE",
+            "0020|0032": f"0\\0\\{2 * k}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }.items():
+            slice_.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{k}.dcm"))
+        writer.Execute(slice_)
+    outcome = sami2i("translate", folder, "-o", tmp_path / "o.nii.gz", "--model", tiny_model_file)
+    assert outcome.code == 0, outcome.err
+    assert read_volume(tmp_path / "o.nii.gz").spacing_mm[2] == pytest.approx(2.0)
+    text = (tmp_path / "o.json").read_text()
+    assert "DOE" not in text
+    assert json.loads(text)["source"]["file"] == "DICOM series of 9 files"
+
+
+def save_nifti(path, array, matrix=None):
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4) if matrix is None else matrix), path)
+
+
+def not_a_volume(path):
+    path.write_bytes(b"This is no image." * 100)
+
+
+def truncated_gzip(path):
+    save_nifti(path, np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
+    path.write_bytes(path.read_bytes()[:4000])
+
+
+def corrupt_gzip(path):
+    save_nifti(path, np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
+    data = bytearray(path.read_bytes())
+    data[3000:3100] = bytes(100)
+    path.write_bytes(bytes(data))
+
+
+def four_dimensional(path):
+    save_nifti(path, np.ones((8, 8, 8, 3), np.float32))
+
+
+def rgb(path):
+    image = sitk.GetImageFromArray(np.ones((8, 8, 8, 3), np.uint8), isVector=True)
+    sitk.WriteImage(image, str(path))
+
+
+def not_a_number(path):
+    array = np.ones((8, 8, 8), np.float32)
+    array[0, 0, :2] = np.nan, np.inf
+    save_nifti(path, array)
+
+
+def constant(path):
+    save_nifti(path, np.full((8, 8, 8), 5, np.float32))
+
+
+def all_zero(path):
+    save_nifti(path, np.zeros((8, 8, 8), np.float32))
+
+
+def sheared(path):
+    matrix = np.eye(4)
+    matrix[0, 1] = 0.4
+    save_nifti(path, np.random.default_rng(0).random((8, 8, 8)).astype(np.float32), matrix)
+
+
+BAD_INPUTS = {
+    not_a_volume: "head.nii.gz",
+    truncated_gzip: "head.nii.gz",
+    corrupt_gzip: "head.nii.gz",
+    four_dimensional: "4D|four|3D",
+    rgb: "3 values per voxel",
+    not_a_number: "2 voxels that are NaN",
+    constant: "constant: every voxel is 5",
+    all_zero: "constant: every voxel is 0",
+    sheared: "shear",
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), BAD_INPUTS.items(), ids=lambda v: getattr(v, "__name__", "")
+)
+def test_bad_input_is_one_line_and_leaves_nothing(sami2i, tmp_path, tiny_model_file, make, message):
+    path = tmp_path / "head.nii.gz"
+    make(path)
+    before = path.read_bytes()
+    outcome = sami2i("translate", path, "-o", tmp_path / "out", "--model", tiny_model_file)
+    assert outcome.code == 2, outcome.err
+    line = assert_one_line(outcome.err)
+    assert any(part.lower() in line.lower() for part in message.split("|")), line
+    assert files_below(tmp_path) == ["head.nii.gz"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.uint8, np.int16])
+def test_every_number_type_is_read(sami2i, make_head, tmp_path, tiny_model_file, dtype):
+    array = np.round(make_head().array_kji / 4).astype(dtype).T
+    path = tmp_path / "typed.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4), dtype=dtype), path)
+    outcome = sami2i("translate", path, "-o", tmp_path / "o.nrrd", "--model", tiny_model_file)
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (3, 3, 3)])
+def test_single_slice_and_tiny_volumes_are_translated_with_a_warning(
+    sami2i, tmp_path, tiny_model_file, shape
+):
+    path = tmp_path / "small.nii.gz"
+    save_nifti(path, np.random.default_rng(0).random(shape).astype(np.float32) + 1)
+    outcome = sami2i("translate", path, "-o", tmp_path / "o.nii", "--model", tiny_model_file)
+    assert outcome.code == 0, outcome.err
+    assert "warning (few-slices)" in outcome.err
+    assert nibabel.load(tmp_path / "o.nii").shape[:2] == shape[:2]
+
+
+def test_negative_values_count_as_zero(sami2i, make_head, tmp_path, tiny_model_file):
+    head = make_head()
+    array = np.where(head.array_kji > 0, head.array_kji, -3).T
+    save_nifti(tmp_path / "n.nii.gz", array.astype(np.float32))
+    outcome = sami2i(
+        "translate", tmp_path / "n.nii.gz", "-o", tmp_path / "o.nii", "--model", tiny_model_file
+    )
+    assert outcome.code == 0, outcome.err
+    assert read_volume(tmp_path / "o.nii").array_kji.min() == 0
+
+
+def test_unknown_target_lists_what_there_is(sami2i, head_file, tmp_path):
+    outcome = sami2i("translate", head_file, "-o", tmp_path / "o", "--target", "FLAIR")
+    assert outcome.code == 3
+    assert "FLAIR" in assert_one_line(outcome.err)
+
+
+def test_missing_target_is_wrong_usage(sami2i, head_file, tmp_path):
+    outcome = sami2i("translate", head_file, "-o", tmp_path / "o")
+    assert outcome.code == 2
+    assert "Neither --target nor --model" in assert_one_line(outcome.err)
+
+
+@pytest.mark.parametrize("flag", ["--source", "--target"])
+def test_model_for_another_contrast_is_refused(sami2i, head_file, tiny_model_file, tmp_path, flag):
+    outcome = sami2i(
+        "translate", head_file, "-o", tmp_path / "o", "--model", tiny_model_file, flag, "PD"
+    )
+    assert outcome.code == 2
+    assert "not PD" in assert_one_line(outcome.err)
+
+
+def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(tiny_model_file.read_bytes()[:-1000])
+    outcome = sami2i("translate", head_file, "-o", tmp_path / "o", "--model", broken)
+    assert outcome.code == 2
+    assert_one_line(outcome.err)
+    assert not (tmp_path / "o").exists()
+
+
+def test_existing_file_that_is_not_synthetic_is_not_replaced(
+    sami2i, head_file, tiny_model_file, tmp_path
+):
+    real = tmp_path / "real_T2.nii.gz"
+    real.write_bytes(b"a real scan")
+    outcome = sami2i("translate", head_file, "-o", real, "--model", tiny_model_file)
+    assert outcome.code == 2
+    assert "is not replaced" in assert_one_line(outcome.err)
+    assert real.read_bytes() == b"a real scan"
+
+
+def test_synthetic_volume_of_an_earlier_run_is_replaced(
+    sami2i, head_file, tiny_model_file, tmp_path
+):
+    for _ in range(2):
+        outcome = sami2i(
+            "translate", head_file, "-o", tmp_path / "o.nii", "--model", tiny_model_file
+        )
+        assert outcome.code == 0, outcome.err
+
+
+def test_output_over_the_input_is_refused(sami2i, head_file, tiny_model_file):
+    before = head_file.read_bytes()
+    outcome = sami2i("translate", head_file, "-o", head_file, "--model", tiny_model_file)
+    assert outcome.code == 2
+    assert "the input itself" in assert_one_line(outcome.err)
+    assert head_file.read_bytes() == before
+
+
+def test_output_folder_below_a_file_is_refused(sami2i, head_file, tiny_model_file, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    outcome = sami2i(
+        "translate", head_file, "-o", tmp_path / "file/out", "--model", tiny_model_file
+    )
+    assert outcome.code == 1
+    assert "is not a folder that may be written to" in assert_one_line(outcome.err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are a POSIX feature")
+def test_full_disk_leaves_nothing_behind(start_limited, head_file, tiny_model_file, tmp_path):
+    process = start_limited(
+        20_000, "translate", head_file, "-o", tmp_path / "o.nii", "--model", tiny_model_file
+    )
+    _out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert_one_line(err)
+    assert files_below(tmp_path) == ["input/head.nii.gz"]
+
+
+@pytest.fixture
+def start_limited():
+    """Start the command under a file-size limit, which fails writes as a full disk does."""
+    code = (
+        "import resource, runpy, sys; limit = int(sys.argv.pop(1)); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); "
+        "runpy.run_module('SAMI2ILib', run_name='__main__')"
+    )
+
+    def start(limit_bytes, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(limit_bytes), *map(str, arguments)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    return start
+
+
+def wait_for_progress(process):
+    for line in process.stdout:
+        if '"stage": "translate"' in line:
+            return
+    pytest.fail(process.stderr.read())
+
+
+@pytest.fixture
+def long_head_file(tmp_path, make_head):
+    path = tmp_path / "long.nii"
+    write_volume(make_head(shape_kji=(600, 64, 64)), path)
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to a child")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
+    start_sami2i, long_head_file, tiny_model_file, tmp_path, number
+):
+    process = start_sami2i(
+        "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,
+        "--progress", "json", "--batch-size", 1,
+    )  # fmt: skip
+    wait_for_progress(process)
+    os.kill(process.pid, number)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert assert_one_line(err) == "sami2i: error: Cancelled."
+    assert files_below(tmp_path) == ["long.nii"]
+
+
+def test_closed_stdin_cancels_when_asked_to(
+    start_sami2i, long_head_file, tiny_model_file, tmp_path
+):
+    process = start_sami2i(
+        "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,
+        "--progress", "json", "--batch-size", 1, "--stop-on-stdin-close",
+    )  # fmt: skip
+    wait_for_progress(process)
+    process.stdin.close()
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.returncode == 130
+    assert files_below(tmp_path) == ["long.nii"]
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_debug_shows_the_traceback(sami2i, tmp_path, tiny_model_file):
+    outcome = sami2i(
+        "translate",
+        tmp_path / "no.nii",
+        "-o",
+        tmp_path / "o",
+        "--model",
+        tiny_model_file,
+        "--debug",
+    )
+    assert "Traceback" in outcome.err
+
+
+def test_gzip_written_is_whole(sami2i, head_file, tiny_model_file, tmp_path):
+    sami2i("translate", head_file, "-o", tmp_path / "o.nii.gz", "--model", tiny_model_file)
+    with gzip.open(tmp_path / "o.nii.gz") as file:
+        assert len(file.read()) == 352 + 4 * 24 * 48 * 40

@@ -1,0 +1,61 @@
+"""Run a function over many tasks in processes that start the same way on every system."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from SAMI2ILib.errors import InputError
+
+Result = TypeVar("Result")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_in_processes(
+    function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], workers: int | None
+) -> Iterator[Result]:
+    """Yield the result of `function(*task)` for each task, as they finish.
+
+    Args:
+        function: A function of a module, so that a fresh process can import it.
+        tasks: Arguments of each call.
+        workers: Number of processes, all cores where None; 1 works in this process, in order.
+
+    Raises:
+        InputError: Fewer than one worker.
+        Exception: The first failure of a task; tasks that have not begun are dropped.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, not {workers}.")
+    workers = min(workers or os.cpu_count() or 1, len(tasks))
+    if workers <= 1:
+        for task in tasks:
+            yield function(*task)
+        return
+    # Spawn works the same on Windows, macOS and Linux, and does not fork a parent with threads.
+    context = multiprocessing.get_context("spawn")
+    with _single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(function, *task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+@contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Let each process compute on one core: the processes share them out already."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

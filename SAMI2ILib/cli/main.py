@@ -12,10 +12,11 @@ from typing import Any
 
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
+from SAMI2ILib.cli.memory import keep_freed_memory
 from SAMI2ILib.errors import CancelledError, OutOfMemoryError, OutputError, Sami2iError
 
 # Each is a module of this package with HELP, add_arguments(parser) and run(args, console).
-COMMANDS = ("translate", "models", "doctor", "simulate", "train", "demo")
+COMMANDS = ("translate", "models", "doctor", "simulate", "train", "evaluate", "demo", "bench")
 
 INTERNAL_ERROR_HINT = "This is a defect: please report it with the output of --debug."
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     console = open_console(args.progress)
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
+    keep_freed_memory()
     try:
         return int(args.run(args, console))
     except BrokenPipeError:

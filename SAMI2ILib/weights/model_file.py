@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.errors import InputError, ModelError, OutputError
@@ -214,13 +214,8 @@ def _write(path: Path, key: str, text: str, tensors: Mapping[str, NDArray[Any]])
     # metadata key only: it does not keep the order of several, and the bytes must not vary.
     ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     with atomic_file(path) as temporary:
-        try:
-            save_file(ordered, temporary, metadata={key: text})
-        except SafetensorError as error:  # its way of saying OSError
-            raise OutputError(
-                f"The file {path} cannot be written ({error}).",
-                "Check the folder's permission and the free space.",
-            ) from error
+        # Not save_file: it gives the file to its owner alone.
+        temporary.write_bytes(save(ordered, metadata={key: text}))
 
 
 def _tensor_problem(tensor: NDArray[Any]) -> str:

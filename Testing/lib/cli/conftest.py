@@ -15,6 +15,19 @@ from SAMI2ILib.imaging.io import write_volume
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+def error_line(err: str) -> str:
+    lines = [line for line in err.splitlines() if line.startswith("sami2i: error:")]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0]
+
+
+@pytest.fixture(name="error_line")
+def error_line_fixture() -> Callable[[str], str]:
+    """Find the one error line in what a process wrote to stderr."""
+    return error_line
+
+
 @dataclass(frozen=True)
 class Outcome:
     code: int
@@ -22,8 +35,21 @@ class Outcome:
     err: str
 
     @property
+    def error_line(self) -> str:
+        """The one line that says what is wrong."""
+        return error_line(self.err)
+
+    @property
     def events(self) -> list[dict]:
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def files_below() -> Callable[[Path], list[str]]:
+    """Name every file in a folder."""
+    return lambda folder: sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+    )
 
 
 @pytest.fixture

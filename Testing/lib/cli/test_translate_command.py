@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -20,19 +19,8 @@ from SAMI2ILib.weights import file_sha256
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def files_below(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-
-
-def assert_one_line(err):
-    lines = [line for line in err.splitlines() if line.startswith("sami2i: error:")]
-    assert len(lines) == 1, err
-    assert "Traceback" not in err
-    return lines[0]
-
-
 def test_translate_writes_volume_and_record_on_the_grid_of_the_input(
-    sami2i, head_file, tiny_model_file, tmp_path
+    sami2i, head_file, tiny_model_file, tmp_path, files_below
 ):
     before = head_file.read_bytes()
     outcome = sami2i("translate", head_file, "-o", tmp_path / "out", "--model", tiny_model_file)
@@ -141,125 +129,16 @@ def test_dicom_folder_is_translated_and_named_by_content_only(
     assert json.loads(text)["source"]["file"] == "DICOM series of 9 files"
 
 
-def save_nifti(path, array, matrix=None):
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4) if matrix is None else matrix), path)
-
-
-def not_a_volume(path):
-    path.write_bytes(b"This is no image." * 100)
-
-
-def truncated_gzip(path):
-    save_nifti(path, np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
-    path.write_bytes(path.read_bytes()[:4000])
-
-
-def corrupt_gzip(path):
-    save_nifti(path, np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
-    data = bytearray(path.read_bytes())
-    data[3000:3100] = bytes(100)
-    path.write_bytes(bytes(data))
-
-
-def four_dimensional(path):
-    save_nifti(path, np.ones((8, 8, 8, 3), np.float32))
-
-
-def rgb(path):
-    image = sitk.GetImageFromArray(np.ones((8, 8, 8, 3), np.uint8), isVector=True)
-    sitk.WriteImage(image, str(path))
-
-
-def not_a_number(path):
-    array = np.ones((8, 8, 8), np.float32)
-    array[0, 0, :2] = np.nan, np.inf
-    save_nifti(path, array)
-
-
-def constant(path):
-    save_nifti(path, np.full((8, 8, 8), 5, np.float32))
-
-
-def all_zero(path):
-    save_nifti(path, np.zeros((8, 8, 8), np.float32))
-
-
-def sheared(path):
-    matrix = np.eye(4)
-    matrix[0, 1] = 0.4
-    save_nifti(path, np.random.default_rng(0).random((8, 8, 8)).astype(np.float32), matrix)
-
-
-BAD_INPUTS = {
-    not_a_volume: "head.nii.gz",
-    truncated_gzip: "head.nii.gz",
-    corrupt_gzip: "head.nii.gz",
-    four_dimensional: "4D|four|3D",
-    rgb: "3 values per voxel",
-    not_a_number: "2 voxels that are NaN",
-    constant: "constant: every voxel is 5",
-    all_zero: "constant: every voxel is 0",
-    sheared: "shear",
-}
-
-
-@pytest.mark.parametrize(
-    ("make", "message"), BAD_INPUTS.items(), ids=lambda v: getattr(v, "__name__", "")
-)
-def test_bad_input_is_one_line_and_leaves_nothing(sami2i, tmp_path, tiny_model_file, make, message):
-    path = tmp_path / "head.nii.gz"
-    make(path)
-    before = path.read_bytes()
-    outcome = sami2i("translate", path, "-o", tmp_path / "out", "--model", tiny_model_file)
-    assert outcome.code == 2, outcome.err
-    line = assert_one_line(outcome.err)
-    assert any(part.lower() in line.lower() for part in message.split("|")), line
-    assert files_below(tmp_path) == ["head.nii.gz"]
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.uint8, np.int16])
-def test_every_number_type_is_read(sami2i, make_head, tmp_path, tiny_model_file, dtype):
-    array = np.round(make_head().array_kji / 4).astype(dtype).T
-    path = tmp_path / "typed.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4), dtype=dtype), path)
-    outcome = sami2i("translate", path, "-o", tmp_path / "o.nrrd", "--model", tiny_model_file)
-    assert outcome.code == 0, outcome.err
-
-
-@pytest.mark.parametrize("shape", [(30, 30, 1), (3, 3, 3)])
-def test_single_slice_and_tiny_volumes_are_translated_with_a_warning(
-    sami2i, tmp_path, tiny_model_file, shape
-):
-    path = tmp_path / "small.nii.gz"
-    save_nifti(path, np.random.default_rng(0).random(shape).astype(np.float32) + 1)
-    outcome = sami2i("translate", path, "-o", tmp_path / "o.nii", "--model", tiny_model_file)
-    assert outcome.code == 0, outcome.err
-    assert "warning (few-slices)" in outcome.err
-    assert nibabel.load(tmp_path / "o.nii").shape[:2] == shape[:2]
-
-
-def test_negative_values_count_as_zero(sami2i, make_head, tmp_path, tiny_model_file):
-    head = make_head()
-    array = np.where(head.array_kji > 0, head.array_kji, -3).T
-    save_nifti(tmp_path / "n.nii.gz", array.astype(np.float32))
-    outcome = sami2i(
-        "translate", tmp_path / "n.nii.gz", "-o", tmp_path / "o.nii", "--model", tiny_model_file
-    )
-    assert outcome.code == 0, outcome.err
-    assert read_volume(tmp_path / "o.nii").array_kji.min() == 0
-
-
 def test_unknown_target_lists_what_there_is(sami2i, head_file, tmp_path):
     outcome = sami2i("translate", head_file, "-o", tmp_path / "o", "--target", "FLAIR")
     assert outcome.code == 3
-    assert "FLAIR" in assert_one_line(outcome.err)
+    assert "FLAIR" in outcome.error_line
 
 
 def test_missing_target_is_wrong_usage(sami2i, head_file, tmp_path):
     outcome = sami2i("translate", head_file, "-o", tmp_path / "o")
     assert outcome.code == 2
-    assert "Neither --target nor --model" in assert_one_line(outcome.err)
+    assert "Neither --target nor --model" in outcome.error_line
 
 
 @pytest.mark.parametrize("flag", ["--source", "--target"])
@@ -268,7 +147,7 @@ def test_model_for_another_contrast_is_refused(sami2i, head_file, tiny_model_fil
         "translate", head_file, "-o", tmp_path / "o", "--model", tiny_model_file, flag, "PD"
     )
     assert outcome.code == 2
-    assert "not PD" in assert_one_line(outcome.err)
+    assert "not PD" in outcome.error_line
 
 
 def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path):
@@ -276,7 +155,7 @@ def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path
     broken.write_bytes(tiny_model_file.read_bytes()[:-1000])
     outcome = sami2i("translate", head_file, "-o", tmp_path / "o", "--model", broken)
     assert outcome.code == 2
-    assert_one_line(outcome.err)
+    assert outcome.error_line
     assert not (tmp_path / "o").exists()
 
 
@@ -287,7 +166,7 @@ def test_existing_file_that_is_not_synthetic_is_not_replaced(
     real.write_bytes(b"a real scan")
     outcome = sami2i("translate", head_file, "-o", real, "--model", tiny_model_file)
     assert outcome.code == 2
-    assert "is not replaced" in assert_one_line(outcome.err)
+    assert "is not replaced" in outcome.error_line
     assert real.read_bytes() == b"a real scan"
 
 
@@ -305,7 +184,7 @@ def test_output_over_the_input_is_refused(sami2i, head_file, tiny_model_file):
     before = head_file.read_bytes()
     outcome = sami2i("translate", head_file, "-o", head_file, "--model", tiny_model_file)
     assert outcome.code == 2
-    assert "the input itself" in assert_one_line(outcome.err)
+    assert "the input itself" in outcome.error_line
     assert head_file.read_bytes() == before
 
 
@@ -315,17 +194,19 @@ def test_output_folder_below_a_file_is_refused(sami2i, head_file, tiny_model_fil
         "translate", head_file, "-o", tmp_path / "file/out", "--model", tiny_model_file
     )
     assert outcome.code == 1
-    assert "is not a folder that may be written to" in assert_one_line(outcome.err)
+    assert "is not a folder that may be written to" in outcome.error_line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are a POSIX feature")
-def test_full_disk_leaves_nothing_behind(start_limited, head_file, tiny_model_file, tmp_path):
+def test_full_disk_leaves_nothing_behind(
+    start_limited, head_file, tiny_model_file, tmp_path, files_below, error_line
+):
     process = start_limited(
         20_000, "translate", head_file, "-o", tmp_path / "o.nii", "--model", tiny_model_file
     )
     _out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
-    assert_one_line(err)
+    error_line(err)
     assert files_below(tmp_path) == ["input/head.nii.gz"]
 
 
@@ -367,7 +248,7 @@ def long_head_file(tmp_path, make_head):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to a child")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
-    start_sami2i, long_head_file, tiny_model_file, tmp_path, number
+    start_sami2i, long_head_file, tiny_model_file, tmp_path, number, files_below, error_line
 ):
     process = start_sami2i(
         "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,
@@ -377,12 +258,12 @@ def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
     os.kill(process.pid, number)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert assert_one_line(err) == "sami2i: error: Cancelled."
+    assert error_line(err) == "sami2i: error: Cancelled."
     assert files_below(tmp_path) == ["long.nii"]
 
 
 def test_closed_stdin_cancels_when_asked_to(
-    start_sami2i, long_head_file, tiny_model_file, tmp_path
+    start_sami2i, long_head_file, tiny_model_file, tmp_path, files_below
 ):
     process = start_sami2i(
         "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,

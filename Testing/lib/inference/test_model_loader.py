@@ -73,7 +73,7 @@ def test_public_encoder_that_is_not_there_names_the_download(tiny, tmp_path):
     write_model(
         tmp_path / "m.safetensors", replace(spec, encoder=reference, decoder=decoder), tensors
     )
-    with pytest.raises(MissingError, match="sami2i models download sam2.1_hiera_tiny"):
+    with pytest.raises(MissingError, match=r"sami2i models download sam2\.1_hiera_tiny"):
         load_model(tmp_path / "m.safetensors")
 
 

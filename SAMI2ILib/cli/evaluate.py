@@ -1,0 +1,174 @@
+"""`sami2i evaluate`: a model measured on real pairs, with pictures and an entry in its card."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from SAMI2ILib.cli.console import Console
+from SAMI2ILib.errors import InputError
+
+if TYPE_CHECKING:
+    from SAMI2ILib.data.subjects import Subject
+    from SAMI2ILib.evaluation.metrics import VolumeScores
+    from SAMI2ILib.evaluation.real_pairs import PairComparison, RealPair
+
+HELP = "Measure a model on subjects with real scans of both contrasts."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define what `sami2i evaluate` takes."""
+    parser.add_argument("model", help="id or file of a model")
+    parser.add_argument(
+        "--subjects", type=Path, required=True, help="folder with one folder a subject"
+    )
+    parser.add_argument("--only", type=_names, default=(), help="these subjects: a,b,c")
+    parser.add_argument("--exclude", type=_names, default=(), help="not these subjects: a,b,c")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True,
+        help="folder for metrics.json and one picture a subject",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lookup-table-from", type=_names, default=(), metavar="SUBJECTS",
+        help="measure the best intensity lookup table fitted on these subjects of the folder too",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--record", metavar="DATA",
+        help="write the figures into the model file, as measured on DATA (a name for readers)",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Measure the model, write the report."""
+    from SAMI2ILib.evaluation.report import summarize, table
+    from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.inference.model_loader import load_model
+    from SAMI2ILib.inference.predictor import TorchPredictor
+    from SAMI2ILib.inference.translate import translate
+
+    device = select_device(args.device)
+    console.start(device.description, device.reason)
+    model = load_model(args.model)
+    source, target = model.spec.source_contrast, model.spec.target_contrast
+    subjects = _choose(args, source, target)
+    args.output.mkdir(parents=True, exist_ok=True)
+
+    predictor = TorchPredictor(model.network, device)
+    pairs = _read_pairs(subjects, source, target, console, "register")
+    scores = {}
+    for number, pair in enumerate(pairs):
+        console.progress("measure", number, len(pairs))
+        comparison = pair.compare(lambda volume: translate(volume, model, predictor).volume)
+        scores[pair.subject] = comparison.scores
+        _draw(comparison, source, target, args.output)
+    report = {
+        "model": model.spec.id,
+        "sha256": model.sha256,
+        "source": source,
+        "target": target,
+        **summarize(scores),
+    }
+    console.say(table(scores))
+    if args.lookup_table_from:
+        baseline = _measure_lookup_table(args, pairs, source, target, console)
+        report["lookup_table"] = {"fitted_on": args.lookup_table_from, **summarize(baseline)}
+        console.say(f"lookup table fitted on {', '.join(args.lookup_table_from)}:")
+        console.say(table(baseline))
+    _write_json(report, args.output / "metrics.json")
+    if args.record:
+        _record(args.model, scores, args.record)
+    console.result({"report": str(args.output / "metrics.json"), "mean": report["mean"]})
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _choose(args: argparse.Namespace, source: str, target: str) -> list["Subject"]:
+    """The subjects asked for that have both contrasts."""
+    from SAMI2ILib.data.subjects import find_subjects
+
+    found = find_subjects(args.subjects)
+    known = {subject.name for subject in found}
+    for flag, names in (("--only", args.only), ("--exclude", args.exclude)):
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise InputError(
+                f"{flag} names {', '.join(missing)}, which {args.subjects} does not hold.",
+                f"It holds {', '.join(sorted(known))}.",
+            )
+    chosen = [
+        subject
+        for subject in found
+        if (not args.only or subject.name in args.only)
+        and subject.name not in args.exclude
+        and {source, target} <= subject.contrasts.keys()
+    ]
+    if not chosen:
+        raise InputError(
+            f"No subject chosen from {args.subjects} has both {source} and {target}.",
+            "Name others.",
+        )
+    return chosen
+
+
+def _read_pairs(
+    subjects: Sequence["Subject"], source: str, target: str, console: Console, stage: str
+) -> list["RealPair"]:
+    from SAMI2ILib.evaluation.real_pairs import read_pair
+
+    pairs = []
+    for number, subject in enumerate(subjects):
+        console.progress(stage, number, len(subjects))
+        pairs.append(read_pair(subject, source, target))
+    return pairs
+
+
+def _draw(comparison: "PairComparison", source: str, target: str, folder: Path) -> None:
+    from SAMI2ILib.evaluation.figures import Panels, save_figure
+
+    brain = comparison.scores.brain
+    panels = Panels(comparison.source, comparison.synthetic, comparison.target, source, target)
+    title = f"{comparison.subject}: in-brain NRMSE {brain.nrmse:.3f}, SSIM {brain.ssim:.3f}"
+    save_figure(panels, folder / f"{comparison.subject}_{target}.png", title)
+
+
+def _measure_lookup_table(
+    args: argparse.Namespace,
+    pairs: Sequence["RealPair"],
+    source: str,
+    target: str,
+    console: Console,
+) -> "dict[str, VolumeScores]":
+    from SAMI2ILib.data.subjects import read_subject
+    from SAMI2ILib.evaluation.lookup_table import LookupTable
+
+    teachers = [read_subject(args.subjects / name) for name in args.lookup_table_from]
+    lookup = LookupTable.fit(
+        (pair.source.array_kji[pair.brain], pair.target.array_kji[pair.brain])
+        for pair in _read_pairs(teachers, source, target, console, "fit lookup table")
+    )
+    return {pair.subject: pair.compare(lookup.translate).scores for pair in pairs}
+
+
+def _write_json(report: dict[str, object], path: Path) -> None:
+    from SAMI2ILib.weights.model_file import atomic_file
+
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
+
+
+def _record(reference: str, scores: "dict[str, VolumeScores]", data: str) -> None:
+    """Replace the figures for `data` in the model file, keeping those for other data."""
+    from SAMI2ILib.evaluation.report import card_metrics
+    from SAMI2ILib.weights.model_file import read_spec, read_tensors, write_model
+    from SAMI2ILib.weights.store import Store
+
+    path = Store().find(reference).path
+    spec = read_spec(path)
+    kept = tuple(metric for metric in spec.metrics if metric.data != data)
+    write_model(path, replace(spec, metrics=kept + card_metrics(scores, data)), read_tensors(path))

@@ -1,0 +1,1 @@
+"""Subjects on disk, registration, brain mask, simulation: what training and measuring read."""

@@ -1,0 +1,212 @@
+"""Figures of merit for a predicted volume against the real one, slice by slice and as a whole.
+
+Both are in [0, 1], each on the scale that it has: nothing is fitted to the other. The data range
+is 1, and NRMSE is divided by the target's Euclidean norm, as in the paper's tables.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SAMI2ILib.errors import InputError, ShapeError
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+LARGEST_PSNR_DB = 100.0
+"""PSNR of identical images, which is infinite; a finite stand-in keeps means finite."""
+_SMALLEST_SLICE = 7  # side of the window of SSIM
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How close a prediction is to the truth.
+
+    Attributes:
+        psnr: Peak signal-to-noise ratio in dB for a data range of 1; at most `LARGEST_PSNR_DB`.
+        ssim: Structural similarity for a data range of 1.
+        nrmse: Norm of the error divided by the norm of the target.
+        mae: Mean absolute error.
+    """
+
+    psnr: float
+    ssim: float
+    nrmse: float
+    mae: float
+
+
+@dataclass(frozen=True)
+class VolumeScores:
+    """All figures of one subject.
+
+    Attributes:
+        full: Mean over the axial slices, whole field of view.
+        brain: Mean over the axial slices, voxels of the brain only.
+        volume_full: The volume as one, whole field of view; SSIM is the mean of its map.
+        volume_brain: The volume as one, voxels of the brain only.
+        slices: How many slices were averaged.
+        flicker: Mean absolute difference of the error between adjacent slices, in the brain.
+        flicker_prediction: The same of the prediction itself.
+        flicker_target: The same of the target: what anatomy alone gives.
+        target_rms: Root mean square of the target in the whole field; PSNR depends on it.
+    """
+
+    full: Scores
+    brain: Scores
+    volume_full: Scores
+    volume_brain: Scores
+    slices: int
+    flicker: float
+    flicker_prediction: float
+    flicker_target: float
+    target_rms: float
+
+
+def score_slice(
+    prediction: FloatArray, target: FloatArray, region: BoolArray | None = None
+) -> Scores:
+    """Compare two slices.
+
+    Args:
+        prediction: (H, W) in [0, 1]; H and W of at least 7.
+        target: (H, W) in [0, 1], not 0 everywhere in the region.
+        region: (H, W), the pixels that count; None counts all. The SSIM of a pixel looks at
+            7 x 7 pixels around it, also at those outside the region.
+
+    Raises:
+        ShapeError: The shapes differ, or a side is shorter than 7.
+        InputError: The region is empty, or the target is 0 in all of it: NRMSE has no meaning.
+    """
+    _check(prediction, target, region)
+    inside = np.ones(target.shape, dtype=bool) if region is None else region
+    return _scores(prediction, target, inside, _ssim_map(prediction, target))
+
+
+def score_volume(prediction: FloatArray, target: FloatArray, brain: BoolArray) -> VolumeScores:
+    """Compare two volumes on one grid with axial slices.
+
+    Args:
+        prediction: (K, J, I) in [0, 1].
+        target: (K, J, I) in [0, 1].
+        brain: (K, J, I). Slices in which it fills more than 5 % of the pixels are averaged.
+
+    Raises:
+        ShapeError: The shapes differ, or a side of the slices is shorter than 7.
+        InputError: No slice holds enough brain, or the target is 0 in the brain of one.
+    """
+    chosen = brain_slices(brain)
+    maps = [_ssim_map(prediction[k], target[k]) for k in chosen]
+    full, inside = [], []
+    for k, ssim in zip(chosen, maps, strict=True):
+        _check(prediction[k], target[k], brain[k])
+        everywhere = np.ones_like(brain[k])
+        full.append(_scores(prediction[k], target[k], everywhere, ssim))
+        inside.append(_scores(prediction[k], target[k], brain[k], ssim))
+    whole, truth, ssim_maps = prediction[chosen], target[chosen], np.stack(maps)
+    error = prediction - target
+    return VolumeScores(
+        full=_mean(full),
+        brain=_mean(inside),
+        volume_full=_scores(whole, truth, np.ones_like(brain[chosen]), ssim_maps),
+        volume_brain=_scores(whole, truth, brain[chosen], ssim_maps),
+        slices=len(chosen),
+        flicker=flicker(error, brain),
+        flicker_prediction=flicker(prediction, brain),
+        flicker_target=flicker(target, brain),
+        target_rms=float(np.sqrt(np.mean(truth.astype(np.float64) ** 2))),
+    )
+
+
+def brain_slices(brain: BoolArray) -> list[int]:
+    """Numbers k of the slices in which the brain fills more than 5 % of the pixels.
+
+    Raises:
+        InputError: There is none.
+    """
+    chosen = [int(k) for k in np.flatnonzero(brain.mean(axis=(1, 2)) > 0.05)]
+    if not chosen:
+        raise InputError(
+            "No slice holds more than 5 % brain, so there is nothing to measure.",
+            "Check the brain mask, and that the scan is a head.",
+        )
+    return chosen
+
+
+def flicker(array_kji: FloatArray, region: BoolArray) -> float:
+    """Mean absolute step from slice to slice, where both slices are in the region.
+
+    Args:
+        array_kji: (K, J, I).
+        region: (K, J, I).
+
+    Returns:
+        In the array's unit; 0 where no two adjacent slices share a voxel of the region.
+    """
+    both = region[1:] & region[:-1]
+    if not both.any():
+        return 0.0
+    steps = np.abs(np.diff(array_kji.astype(np.float64), axis=0))
+    return float(steps[both].mean())
+
+
+def _check(prediction: FloatArray, target: FloatArray, region: BoolArray | None) -> None:
+    shapes = {prediction.shape, target.shape} | ({region.shape} if region is not None else set())
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"prediction, target and region must have one shape, but they have {sorted(shapes)}.",
+            "Resample them onto one grid first.",
+        )
+    if region is not None and not region.any():
+        raise InputError("The region to measure is empty.", "Check the mask.")
+    if not (target if region is None else target[region]).any():
+        raise InputError(
+            "The target is 0 everywhere in the region to measure.",
+            "Check that it covers the same part of the head.",
+        )
+
+
+def _ssim_map(prediction: FloatArray, target: FloatArray) -> NDArray[np.float64]:
+    from skimage.metrics import structural_similarity
+
+    if min(target.shape) < _SMALLEST_SLICE:
+        raise ShapeError(
+            f"SSIM needs slices of at least 7 x 7 pixels, these have {target.shape}.",
+            "Measure a larger field of view.",
+        )
+    _, ssim = structural_similarity(  # type: ignore[no-untyped-call]
+        target.astype(np.float64), prediction.astype(np.float64), data_range=1.0, full=True
+    )
+    ssim_map: NDArray[np.float64] = ssim
+    return ssim_map
+
+
+def _scores(
+    prediction: FloatArray, target: FloatArray, region: BoolArray, ssim: NDArray[np.float64]
+) -> Scores:
+    from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio
+
+    truth = target[region].astype(np.float64)
+    guess = prediction[region].astype(np.float64)
+    if np.array_equal(truth, guess):
+        psnr = LARGEST_PSNR_DB
+    else:
+        ratio = peak_signal_noise_ratio(truth, guess, data_range=1.0)  # type: ignore[no-untyped-call]
+        psnr = min(LARGEST_PSNR_DB, float(ratio))
+    return Scores(
+        psnr=psnr,
+        ssim=float(ssim[region].mean()),
+        nrmse=float(normalized_root_mse(truth, guess)),
+        mae=float(np.abs(truth - guess).mean()),
+    )
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    return Scores(
+        **{
+            f.name: math.fsum(getattr(s, f.name) for s in scores) / len(scores)
+            for f in fields(Scores)
+        }
+    )

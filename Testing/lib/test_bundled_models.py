@@ -1,0 +1,157 @@
+"""The models that are shipped, on the head that is shipped and on real scans where they are."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SAMI2ILib.assets import asset_path
+from SAMI2ILib.imaging.foreground import find_foreground
+from SAMI2ILib.imaging.geometry import axis_codes
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.io import read_volume
+from SAMI2ILib.imaging.orientation import reorient
+from SAMI2ILib.imaging.resample import resample
+from SAMI2ILib.imaging.volume import Grid, Volume
+from SAMI2ILib.inference.device import select_device
+from SAMI2ILib.inference.model_loader import load_model
+from SAMI2ILib.inference.predictor import TorchPredictor
+from SAMI2ILib.inference.translate import translate
+from SAMI2ILib.weights.store import Store
+
+REAL_DATA = os.environ.get("SAMI2I_REAL_DATA", "")
+needs_real_data = pytest.mark.skipif(
+    not REAL_DATA, reason="SAMI2I_REAL_DATA names no folder of real scans"
+)
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    """Load each bundled model once."""
+    return {target: load_model(Store().choose("T1", target).path) for target in ("T2", "PD")}
+
+
+def run(volume, model):
+    predictor = TorchPredictor(model.network, select_device("cpu", "fp32"))
+    return translate(volume, model, predictor).volume
+
+
+def some_slices(volume, count=12):
+    """Take slices around the middle, which hold the ventricles."""
+    first = len(volume.array_kji) // 2 - count // 2 + 6
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 3] += first * matrix[:3, 2]
+    return Volume(volume.array_kji[first : first + count], matrix, volume.name)
+
+
+@pytest.mark.parametrize("target", ["T2", "PD"])
+def test_bundled_model_is_offered_for_its_pair(bundled, target):
+    spec = bundled[target].spec
+    assert (spec.source_contrast, spec.target_contrast) == ("T1", target)
+    assert spec.encoder.kind == "store"
+    assert "Research use only" in spec.intended_use
+    assert spec.metrics
+    assert "scratch" in spec.title
+
+
+def test_bundled_models_share_one_encoder(bundled):
+    assert bundled["T2"].encoder_sha256 == bundled["PD"].encoder_sha256 != ""
+
+
+@pytest.mark.parametrize("target", ["T2", "PD"])
+def test_bundled_model_is_nearer_to_the_truth_than_its_input(bundled, target):
+    t1, truth, brain = (
+        some_slices(read_volume(asset_path("sample", f"{name}.nii.gz")))
+        for name in ("T1", target, "brain")
+    )
+    inside = brain.array_kji > 0
+    scale = IntensityScale.fit(truth.array_kji, find_foreground(truth))
+    target_values = scale.normalize(truth.array_kji)[inside]
+    source_values = IntensityScale.fit(t1.array_kji, find_foreground(t1)).normalize(t1.array_kji)
+    synthetic = run(t1, bundled[target]).array_kji[inside] / OUTPUT_RANGE
+    error = np.linalg.norm(synthetic - target_values) / np.linalg.norm(target_values)
+    error_of_input = np.linalg.norm(source_values[inside] - target_values) / np.linalg.norm(
+        target_values
+    )
+    assert error < 0.5 * error_of_input
+    assert np.corrcoef(synthetic, target_values)[0, 1] > 0.6
+
+
+def test_synthetic_t2_has_bright_fluid_where_the_t1_is_dark(bundled):
+    t1 = some_slices(read_volume(asset_path("sample", "T1.nii.gz")))
+    truth = some_slices(read_volume(asset_path("sample", "T2.nii.gz"))).array_kji
+    brain = some_slices(read_volume(asset_path("sample", "brain.nii.gz"))).array_kji > 0
+    fluid = brain & (truth > np.percentile(truth[brain], 97))
+    white_matter = brain & (t1.array_kji > np.percentile(t1.array_kji[brain], 80))
+    synthetic = run(t1, bundled["T2"]).array_kji
+    assert np.median(synthetic[fluid]) > 1.7 * np.median(synthetic[white_matter])
+
+
+def turned(volume, codes):
+    return reorient(volume, codes)
+
+
+def tilted(volume, degrees):
+    """Resample a head to a grid that is turned about the left-right axis."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    matrix = volume.ijk_to_ras.copy()
+    center = matrix[:3, :3] @ (np.array(volume.array_kji.shape[::-1]) - 1) / 2 + matrix[:3, 3]
+    matrix[:3, :3] = turn @ matrix[:3, :3]
+    matrix[:3, 3] = center + turn @ (volume.ijk_to_ras[:3, 3] - center)
+    return resample(volume, Grid(volume.array_kji.shape, matrix), "bspline")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["sample", pytest.param("template", marks=needs_real_data)])
+def test_orientation_of_the_input_does_not_change_the_anatomy(bundled, head):
+    path = (
+        asset_path("sample", "T1.nii.gz")
+        if head == "sample"
+        else Path(REAL_DATA) / "template-avg152" / "T1.nii"
+    )
+    t1 = read_volume(path)
+    expected = run(t1, bundled["T2"])
+    inside = find_foreground(t1)
+    variants = {
+        "sagittal": turned(t1, "PIR"),
+        "coronal": turned(t1, "RIA"),
+        "flipped": turned(t1, "RAS"),
+        "oblique by 10 degrees": tilted(t1, 10),
+        "oblique by 30 degrees": tilted(t1, 30),
+    }
+    correlations = {
+        name: np.corrcoef(
+            resample(run(variant, bundled["T2"]), t1.grid, "linear").array_kji[inside],
+            expected.array_kji[inside],
+        )[0, 1]
+        for name, variant in variants.items()
+    }
+    assert min(correlations.values()) >= 0.99, correlations
+    assert axis_codes(variants["sagittal"].ijk_to_ras) == "PIR"
+
+
+REAL_T1 = [
+    "healthy-chris/T1.nii.gz",
+    "ms-mni-07/T1.nii.gz",
+    "ms-mni-19/T1.nii.gz",
+    "ms-raw-01/T1.nii.gz",
+    "ms-raw-04/T1.nii.gz",
+    "ms-raw-12/T1.nii.gz",
+    "template-avg152/T1.nii",
+    "tumor-aurora/T1.nii.gz",
+    "tumor-fg6692/T1.nii.gz",
+]
+
+
+@pytest.mark.slow
+@needs_real_data
+@pytest.mark.parametrize("name", REAL_T1)
+def test_real_scan_becomes_a_t2_on_its_own_grid(bundled, name):
+    t1 = read_volume(Path(REAL_DATA) / name)
+    result = run(t1, bundled["T2"])
+    assert result.grid.is_same(t1.grid)
+    inside = find_foreground(t1)
+    assert not result.array_kji[~inside].any()
+    assert 100 < np.percentile(result.array_kji[inside], 99.5) <= OUTPUT_RANGE

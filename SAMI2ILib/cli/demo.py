@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Simulate or read a T1, translate it, and write volumes, records, figures and a picture."""
-    from SAMI2ILib.evaluation.figures import Panel, comparison_panels, draw_comparison
-    from SAMI2ILib.imaging.foreground import find_foreground
+    from SAMI2ILib.evaluation.figures import Panels, save_figure
     from SAMI2ILib.imaging.io import read_volume
     from SAMI2ILib.inference.device import select_device
 
@@ -36,9 +35,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.start(device.description, device.reason)
     simulated = args.input is None
     source_path = args.input or _simulate(args.output / "simulated", console)
-    source = read_volume(source_path)
-    foreground = find_foreground(source)
-    panels = [Panel("Source T1", _scaled(source), (0.0, 1.0))]
+    source = _scaled(read_volume(source_path))
     metrics: dict[str, Any] = {}
     for target in TARGETS:
         path = output_path(source_path, args.output, target)
@@ -48,11 +45,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if simulated:
             truth = _scaled(read_volume(source_path.with_name(f"{target}.nii.gz")))
             metrics[target] = _measure(synthetic, truth, source_path.with_name("brain.nii.gz"))
-        panels += comparison_panels(target, synthetic, truth)
-    heading = "Synthetic images. " + ("Simulated head" if simulated else source.name)
-    picture = args.output / "demo.png"
-    draw_comparison(panels, foreground, picture, heading)
-    console.say(str(picture))
+        picture = args.output / f"demo-{target}.png"
+        head = "simulated head" if simulated else source.name
+        save_figure(
+            Panels(source, synthetic, truth, "T1", target), picture, f"Synthetic {target}, {head}"
+        )
+        console.say(str(picture))
     if metrics:
         _write_metrics(args.output / "metrics.json", metrics, console)
     console.result({"output": str(args.output), "metrics": metrics})

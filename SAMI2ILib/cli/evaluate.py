@@ -5,15 +5,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.errors import InputError
+from SAMI2ILib.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from SAMI2ILib.data.subjects import Subject
     from SAMI2ILib.evaluation.metrics import VolumeScores
     from SAMI2ILib.evaluation.real_pairs import PairComparison, RealPair
+    from SAMI2ILib.weights.spec import ModelSpec
 
 HELP = "Measure a model on subjects with real scans of both contrasts."
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude", type=_names, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
-        help="folder for metrics.json and one picture a subject",
+        help="folder for metrics.json, metrics.csv and a picture a subject",
     )  # fmt: skip
     parser.add_argument(
         "--lookup-table-from", type=_names, default=(), metavar="SUBJECTS",
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure the model, write the report."""
-    from SAMI2ILib.evaluation.report import summarize, table
+    from SAMI2ILib.evaluation.report import summarize, text_table
     from SAMI2ILib.inference.device import select_device
     from SAMI2ILib.inference.model_loader import load_model
     from SAMI2ILib.inference.predictor import TorchPredictor
@@ -52,36 +53,39 @@ def run(args: argparse.Namespace, console: Console) -> int:
     device = select_device(args.device)
     console.start(device.description, device.reason)
     model = load_model(args.model)
-    source, target = model.spec.source_contrast, model.spec.target_contrast
-    subjects = _choose(args, source, target)
-    args.output.mkdir(parents=True, exist_ok=True)
-
+    spec = model.spec
+    subjects = _choose(args, spec.source_contrast, spec.target_contrast)
+    _make_folder(args.output)
     predictor = TorchPredictor(model.network, device)
-    pairs = _read_pairs(subjects, source, target, console, "register")
+    pairs = _read_pairs(subjects, spec, console, "register")
     scores = {}
     for number, pair in enumerate(pairs):
         console.progress("measure", number, len(pairs))
         comparison = pair.compare(lambda volume: translate(volume, model, predictor).volume)
         scores[pair.subject] = comparison.scores
-        _draw(comparison, source, target, args.output)
-    report = {
-        "model": model.spec.id,
-        "sha256": model.sha256,
-        "source": source,
-        "target": target,
-        **summarize(scores),
-    }
-    console.say(table(scores))
+        _draw(comparison, spec, args.output / f"{spec.id}_{pair.subject}.png")
+    console.progress("measure", len(pairs), len(pairs))
+    console.say(text_table(scores))
+    report = {spec.id: {"sha256": model.sha256, **summarize(scores)}}
     if args.lookup_table_from:
-        baseline = _measure_lookup_table(args, pairs, source, target, console)
-        report["lookup_table"] = {"fitted_on": args.lookup_table_from, **summarize(baseline)}
-        console.say(f"lookup table fitted on {', '.join(args.lookup_table_from)}:")
-        console.say(table(baseline))
-    _write_json(report, args.output / "metrics.json")
+        baseline = _measure_lookup_table(args, pairs, spec, console)
+        report["lookup-table"] = {"fitted_on": args.lookup_table_from, **summarize(baseline)}
+        console.say(f"Best lookup table of {', '.join(args.lookup_table_from)}:")
+        console.say(text_table(baseline))
+    _write_report(args.output, report, scores)
     if args.record:
         _record(args.model, scores, args.record)
-    console.result({"report": str(args.output / "metrics.json"), "mean": report["mean"]})
+    console.result({"report": str(args.output / "metrics.json"), "mean": report[spec.id]["mean"]})
     return 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one for -o."
+        ) from error
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -110,39 +114,42 @@ def _choose(args: argparse.Namespace, source: str, target: str) -> list["Subject
     ]
     if not chosen:
         raise InputError(
-            f"No subject chosen from {args.subjects} has both {source} and {target}.",
-            "Name others.",
+            f"No subject has both {source} and {target}.",
+            f"Look into {args.subjects}, --only and --exclude.",
         )
     return chosen
 
 
 def _read_pairs(
-    subjects: Sequence["Subject"], source: str, target: str, console: Console, stage: str
+    subjects: Sequence["Subject"], spec: "ModelSpec", console: Console, stage: str
 ) -> list["RealPair"]:
     from SAMI2ILib.evaluation.real_pairs import read_pair
 
     pairs = []
     for number, subject in enumerate(subjects):
         console.progress(stage, number, len(subjects))
-        pairs.append(read_pair(subject, source, target))
+        pairs.append(read_pair(subject, spec.source_contrast, spec.target_contrast))
+    console.progress(stage, len(subjects), len(subjects))
     return pairs
 
 
-def _draw(comparison: "PairComparison", source: str, target: str, folder: Path) -> None:
+def _draw(comparison: "PairComparison", spec: "ModelSpec", path: Path) -> None:
     from SAMI2ILib.evaluation.figures import Panels, save_figure
 
     brain = comparison.scores.brain
-    panels = Panels(comparison.source, comparison.synthetic, comparison.target, source, target)
-    title = f"{comparison.subject}: in-brain NRMSE {brain.nrmse:.3f}, SSIM {brain.ssim:.3f}"
-    save_figure(panels, folder / f"{comparison.subject}_{target}.png", title)
+    panels = Panels(
+        comparison.source,
+        comparison.synthetic,
+        comparison.target,
+        spec.source_contrast,
+        spec.target_contrast,
+    )
+    title = f"{comparison.subject}: in the brain NRMSE {brain.nrmse:.3f}, SSIM {brain.ssim:.3f}"
+    save_figure(panels, path, title)
 
 
 def _measure_lookup_table(
-    args: argparse.Namespace,
-    pairs: Sequence["RealPair"],
-    source: str,
-    target: str,
-    console: Console,
+    args: argparse.Namespace, pairs: Sequence["RealPair"], spec: "ModelSpec", console: Console
 ) -> "dict[str, VolumeScores]":
     from SAMI2ILib.data.subjects import read_subject
     from SAMI2ILib.evaluation.lookup_table import LookupTable
@@ -150,16 +157,22 @@ def _measure_lookup_table(
     teachers = [read_subject(args.subjects / name) for name in args.lookup_table_from]
     lookup = LookupTable.fit(
         (pair.source.array_kji[pair.brain], pair.target.array_kji[pair.brain])
-        for pair in _read_pairs(teachers, source, target, console, "fit lookup table")
+        for pair in _read_pairs(teachers, spec, console, "fit lookup table")
     )
     return {pair.subject: pair.compare(lookup.translate).scores for pair in pairs}
 
 
-def _write_json(report: dict[str, object], path: Path) -> None:
-    from SAMI2ILib.weights.model_file import atomic_file
+def _write_report(folder: Path, report: dict[str, Any], scores: "dict[str, VolumeScores]") -> None:
+    from SAMI2ILib.atomic import atomic_path
+    from SAMI2ILib.evaluation.report import csv_table
 
-    with atomic_file(path) as partial:
-        partial.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
+    texts = {
+        "metrics.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
+        "metrics.csv": csv_table(scores),
+    }
+    for name, text in texts.items():
+        with atomic_path(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="")
 
 
 def _record(reference: str, scores: "dict[str, VolumeScores]", data: str) -> None:

@@ -38,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="optimizer steps, instead of the recipe's budget")
     budget.add_argument("--minutes", type=float, help="minutes, instead of the recipe's budget")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="RUN",
+        help="folder of an earlier run whose weights a new run begins with",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: the recipe's)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
@@ -76,6 +80,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 device.dtype,
                 on_progress=lambda state, spent: _tell(console, state, spent),
                 should_stop=stop.is_set,
+                start_from=args.start_from,
             )
         if not result.state.finished:
             raise CancelledError(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.errors import InputError, MissingError
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.volume import Volume
-from SAMI2ILib.weights.model_file import atomic_file
 
 _LARGEST_ERROR = 0.5
 _INCHES_A_PANEL = 2.6
@@ -84,7 +84,7 @@ def save_figure(panels: Panels, path: Path, title: str = "") -> None:
         bar.ax.tick_params(colors="white", labelsize=8)
         bar.set_label("absolute error", color="white", fontsize=9)
     figure.suptitle(title, color="white", fontsize=12)
-    with atomic_file(path) as partial:
+    with atomic_path(path) as partial:
         figure.savefig(partial, format="png", dpi=110, facecolor="black")
 
 

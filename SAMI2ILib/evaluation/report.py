@@ -1,17 +1,33 @@
-"""The report of an evaluation: figures of each subject, their mean and spread, as plain JSON."""
+"""The report of an evaluation: figures of each subject, their mean and spread, as plain values."""
 
+import csv
+import io
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from SAMI2ILib.evaluation.metrics import Scores, VolumeScores
+from SAMI2ILib.evaluation.metrics import VolumeScores
 from SAMI2ILib.weights.spec import Metric
 
-# Name in the model card, unit, and field of `Scores`.
-_CARD = (("PSNR", "dB", "psnr"), ("SSIM", "", "ssim"), ("NRMSE", "", "nrmse"), ("MAE", "", "mae"))
-_REGIONS = (("full", ""), ("brain", "brain"))
+# Name in the model card, unit, and key of a flat row.
+_CARD = (("PSNR", "dB", "psnr"), ("SSIM", "", "ssim"), ("NRMSE", "", "nrmse"))
+_CARD_REGION = "brain"
+
+Row = dict[str, float]
+"""The figures of one subject under flat names: `brain_nrmse`, `full_ssim`, `flicker`."""
+
+
+def flat_row(scores: VolumeScores) -> Row:
+    """Name the figures of one subject as columns of a table."""
+    row: Row = {}
+    for key, value in asdict(scores).items():
+        if isinstance(value, Mapping):
+            row.update({f"{key}_{name}": float(figure) for name, figure in value.items()})
+        else:
+            row[key] = float(value)
+    return row
 
 
 def summarize(scores: Mapping[str, VolumeScores]) -> dict[str, Any]:
@@ -21,17 +37,15 @@ def summarize(scores: Mapping[str, VolumeScores]) -> dict[str, Any]:
         scores: By the subject's name; at least one.
 
     Returns:
-        `subjects`, `mean` and `standard_deviation` (over subjects; None for a single one), each
-        with the fields of `VolumeScores`.
+        `subjects` by name, `mean` and `standard_deviation` over the subjects (None for a single
+        one), each with flat names as in `Row`.
     """
-    subjects = {name: asdict(score) for name, score in scores.items()}
-    tables = list(subjects.values())
+    rows = {name: flat_row(score) for name, score in scores.items()}
+    columns = {key: [row[key] for row in rows.values()] for key in next(iter(rows.values()))}
     return {
-        "subjects": subjects,
-        "mean": _combine(tables, lambda values: math.fsum(values) / len(values)),
-        "standard_deviation": _combine(
-            tables, lambda values: statistics.stdev(values) if len(values) > 1 else None
-        ),
+        "subjects": rows,
+        "mean": {key: _mean(values) for key, values in columns.items()},
+        "standard_deviation": {key: _deviation(values) for key, values in columns.items()},
     }
 
 
@@ -43,49 +57,59 @@ def card_metrics(scores: Mapping[str, VolumeScores], data: str) -> tuple[Metric,
         data: What a reader calls the data.
 
     Returns:
-        Slice-averaged PSNR, SSIM, NRMSE and MAE, full field and in the brain.
+        PSNR, SSIM and NRMSE in the brain: means of slices, then of subjects.
     """
+    rows = [flat_row(score) for score in scores.values()]
     entries = []
-    for region, label in _REGIONS:
-        for name, unit, field in _CARD:
-            values = [_value(score, region, field) for score in scores.values()]
-            entries.append(
-                Metric(
-                    name=name,
-                    value=math.fsum(values) / len(values),
-                    unit=unit,
-                    data=data,
-                    region=label,
-                    subjects=len(values),
-                    standard_deviation=statistics.stdev(values) if len(values) > 1 else None,
-                )
+    for name, unit, key in _CARD:
+        values = [row[f"{_CARD_REGION}_{key}"] for row in rows]
+        entries.append(
+            Metric(
+                name=name,
+                value=_mean(values),
+                unit=unit,
+                data=data,
+                region=_CARD_REGION,
+                subjects=len(values),
+                standard_deviation=_deviation(values),
             )
+        )
     return tuple(entries)
 
 
-def table(scores: Mapping[str, VolumeScores]) -> str:
-    """Write the figures as lines of text: in the brain, then the SSIM of the full field."""
+def csv_table(scores: Mapping[str, VolumeScores]) -> str:
+    """Write one line a subject, a column a figure."""
+    rows = {name: flat_row(score) for name, score in scores.items()}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    columns = list(next(iter(rows.values())))
+    writer.writerow(["subject", *columns])
+    writer.writerows([name, *(f"{row[key]:.6g}" for key in columns)] for name, row in rows.items())
+    return text.getvalue()
+
+
+def text_table(scores: Mapping[str, VolumeScores]) -> str:
+    """Write the figures for a person: in the brain, then the SSIM of the full field."""
     lines = [
-        f"{'subject':24} {'NRMSE':>7} {'SSIM':>7} {'PSNR':>7} {'SSIM full':>10} {'flicker':>8}"
+        f"{'subject':24} {'NRMSE':>7} {'SSIM':>7} {'PSNR':>7} {'full SSIM':>10} {'flicker':>8}"
     ]
-    for name, score in scores.items():
-        brain = score.brain
+    rows = {name: flat_row(score) for name, score in scores.items()}
+    mean = summarize(scores)["mean"]
+    for name, row in [*rows.items(), (f"mean of {_count(len(rows))}", mean)]:
         lines.append(
-            f"{name:24} {brain.nrmse:7.3f} {brain.ssim:7.3f} {brain.psnr:7.2f} "
-            f"{score.full.ssim:10.3f} {score.flicker:8.4f}"
+            f"{name:24} {row['brain_nrmse']:7.3f} {row['brain_ssim']:7.3f} "
+            f"{row['brain_psnr']:7.2f} {row['full_ssim']:10.3f} {row['flicker']:8.4f}"
         )
     return "\n".join(lines)
 
 
-def _value(score: VolumeScores, region: str, field: str) -> float:
-    scores: Scores = getattr(score, region)
-    return float(getattr(scores, field))
+def _count(subjects: int) -> str:
+    return "1 subject" if subjects == 1 else f"{subjects} subjects"
 
 
-def _combine(tables: Sequence[Mapping[str, Any]], reduce: Any) -> dict[str, Any]:
-    """Reduce each number over tables of the same nested keys."""
-    combined: dict[str, Any] = {}
-    for key, first in tables[0].items():
-        column = [table[key] for table in tables]
-        combined[key] = _combine(column, reduce) if isinstance(first, Mapping) else reduce(column)
-    return combined
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _deviation(values: list[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None

@@ -1,12 +1,13 @@
 """Checkpoints: everything that a run needs to go on, written so that a kill leaves the old one."""
 
 from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251 - torch.load raises it; nothing is unpickled
 from typing import Any
 
 import torch
 
+from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.weights.model_file import atomic_file
 
 CHECKPOINT_NAME = "checkpoint.pt"
 
@@ -21,7 +22,7 @@ def save_checkpoint(content: dict[str, Any], folder: Path) -> None:
     Raises:
         OutputError: It cannot be written; the old one is still there.
     """
-    with atomic_file(folder / CHECKPOINT_NAME) as partial:
+    with atomic_path(folder / CHECKPOINT_NAME) as partial:
         torch.save(content, partial)
 
 
@@ -36,7 +37,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
         raise InputError(
             f"The checkpoint {path} is damaged.", "Delete it to begin the run anew."
         ) from error

@@ -76,6 +76,7 @@ def train(
     dtype: torch.dtype = torch.float32,
     on_progress: Callable[[TrainingState, float], None] = lambda _state, _fraction: None,
     should_stop: Callable[[], bool] = lambda: False,
+    start_from: Path | None = None,
 ) -> TrainingResult:
     """Train until the budget is spent, or go on where an earlier call stopped.
 
@@ -87,6 +88,8 @@ def train(
         dtype: Of the matrix products; parameters, losses and the optimizer stay float32.
         on_progress: Called now and then with the state and the part of the budget that is spent.
         should_stop: Asked after each step; true ends the call with a checkpoint.
+        start_from: Folder of another run of the same network: a new run begins with the weights
+            that it would export. Without effect once this run has a checkpoint of its own.
 
     Returns:
         The network with its averaged weights if `optimization.ema` is set, else its last ones.
@@ -99,6 +102,8 @@ def train(
     """
     network = build_network(config)
     _set_first_output(network, config, data)
+    if start_from is not None:
+        _take_weights(start_from, network)
     network.to(device)
     trainable = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=0.0, weight_decay=config.optimization.weight_decay)
@@ -282,6 +287,28 @@ def _content(
         "average": None if average is None else average.state_dict(),
         "state": asdict(state),
     }
+
+
+def _take_weights(folder: Path, network: JointTranslator) -> None:
+    content = load_checkpoint(folder)
+    if content is None:
+        raise InputError(f"{folder} holds no checkpoint to start from.", "Name another run.")
+    weights = content["network"]
+    if content["average"] is not None:
+        # AveragedModel keeps the network under this name, beside a counter.
+        prefix = "module."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in content["average"].items()
+            if name.startswith(prefix)
+        }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"The run in {folder} trained another network.",
+            "Start from a run with the same encoder, decoder and targets.",
+        ) from error
 
 
 def _resume(

@@ -1,0 +1,80 @@
+"""`sami2i evaluate` on subjects whose truth is known."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from SAMI2ILib.imaging.io import write_volume
+from SAMI2ILib.weights import read_spec, read_tensors
+
+
+@pytest.fixture
+def subjects(tmp_path, make_head):
+    """Two subjects with T1, T2 and brain on one grid, and one without a T2."""
+    folder = tmp_path / "subjects"
+    head = make_head()
+    inside = head.array_kji > 0
+    for name, gain in (("anna", 1.0), ("bert", 0.5), ("carl", 1.0)):
+        (folder / name).mkdir(parents=True)
+        write_volume(head, folder / name / "T1.nii.gz")
+        write_volume(head.with_array(inside), folder / name / "brain.nii.gz")
+        if name != "carl":
+            t2 = np.where(inside, 900 - gain * head.array_kji, 0)
+            write_volume(head.with_array(t2), folder / name / "T2.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def model(tiny_model_file, tmp_path):
+    return shutil.copy(tiny_model_file, tmp_path / "tiny-t1-t2.safetensors")
+
+
+def test_report_holds_each_subject_and_the_means(sami2i, subjects, model, tmp_path):
+    outcome = sami2i("evaluate", model, "--subjects", subjects, "-o", tmp_path / "report")
+    assert outcome.code == 0, outcome.err
+    with (tmp_path / "report/metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["subject"] for row in rows] == ["anna", "bert"]
+    summary = json.loads((tmp_path / "report/metrics.json").read_text())["tiny-t1-t2"]
+    nrmse = [float(row["brain_nrmse"]) for row in rows]
+    assert summary["mean"]["brain_nrmse"] == pytest.approx(np.mean(nrmse), rel=1e-4)
+    assert summary["standard_deviation"]["brain_nrmse"] == pytest.approx(
+        np.std(nrmse, ddof=1), rel=1e-3
+    )
+    assert (tmp_path / "report/tiny-t1-t2_anna.png").is_file()
+    assert "2 subjects" in outcome.out
+
+
+def test_figures_are_recorded_in_the_model_and_its_weights_stay(sami2i, subjects, model, tmp_path):
+    before = read_tensors(model)
+    for _ in range(2):
+        outcome = sami2i(
+            "evaluate", model, "--subjects", subjects, "--only", "bert", "-o", tmp_path / "report",
+            "--record", "one phantom",
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.err
+    metrics = read_spec(model).metrics
+    assert [(m.name, m.data, m.subjects) for m in metrics] == [
+        (name, "one phantom", 1) for name in ("PSNR", "SSIM", "NRMSE")
+    ]
+    assert all(np.array_equal(before[name], value) for name, value in read_tensors(model).items())
+
+
+def test_unknown_subject_is_refused(sami2i, subjects, model, tmp_path):
+    outcome = sami2i(
+        "evaluate", model, "--subjects", subjects, "--only", "dora", "-o", tmp_path / "report"
+    )
+    assert outcome.code == 2
+    assert "dora" in outcome.error_line
+    assert "anna" in outcome.error_line
+
+
+def test_subjects_without_the_target_are_refused(sami2i, subjects, model, tmp_path):
+    outcome = sami2i(
+        "evaluate", model, "--subjects", subjects, "--only", "carl", "-o", tmp_path / "report"
+    )
+    assert outcome.code == 2
+    assert "No subject has both T1 and T2" in outcome.error_line

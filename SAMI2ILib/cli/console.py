@@ -98,6 +98,7 @@ class TextConsole(SilentConsole):
             from tqdm import tqdm
 
             self._stage = stage
+            tqdm.monitor_interval = 0  # no thread of its own beside the work
             self._bar = tqdm(total=total, desc=stage, file=sys.stderr, leave=False)
         self._bar.total = total
         self._bar.update(done - self._bar.n)

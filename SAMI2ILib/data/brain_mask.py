@@ -6,6 +6,7 @@ the head, by an affine and then a B-spline transform, and its mask comes along.
 
 import importlib.util
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def brain_mask(volume: Volume) -> BoolArray:
         (K, J, I) bool on the volume's grid.
 
     Raises:
-        InputError: The volume holds no head that the template could be laid onto.
+        InputError: The volume is constant, or the template could not be laid onto it.
         MissingError: The scan shows the skull and the `nilearn` package, which carries the
             template, is not installed.
     """
@@ -75,8 +76,6 @@ def is_brain_only(volume: Volume) -> bool:
         return False
     depth = _depth_mm(find_foreground(volume), volume)
     deep = volume.array_kji[depth > min(_DEEP_MM, 0.8 * float(depth.max()))]
-    if deep.size == 0:
-        return False
     layers = np.arange(_LAYERS + 1) * _LAYER_MM
     profile = [
         float(np.median(volume.array_kji[(depth > near) & (depth <= far)]))
@@ -132,8 +131,6 @@ def _carry_template_mask(volume: Volume) -> BoolArray:
     # outside the scan's box there is no air: it was not looked at
     scanned = _on_working_grid(volume.with_array(np.ones_like(volume.array_kji)))
     foreground = find_foreground(head)
-    if not foreground.any():
-        raise InputError(f"'{volume.name}' holds no head.", "Check the file.")
     start = _start(head, foreground)
     try:
         with quiet_itk():
@@ -149,6 +146,7 @@ def _carry_template_mask(volume: Volume) -> BoolArray:
     return on_grid & find_foreground(volume)
 
 
+@lru_cache(maxsize=1)
 def _read_template() -> tuple[Volume, Volume]:
     """The MNI152 T1 (ICBM 2009a, brain only) that `nilearn` carries, and its mask as 0 and 1."""
     spec = importlib.util.find_spec("nilearn")

@@ -16,6 +16,8 @@ from SAMI2ILib.imaging.volume import Volume
 
 _HISTOGRAM_BINS = 50
 _SAMPLED_FRACTION = 0.1
+# Fewer samples make the result uncertain, more only make it slow.
+_FEWEST_SAMPLES, _MOST_SAMPLES = 30_000, 300_000
 _SHRINK = (4, 2, 1)
 _SMOOTHING_MM = (2, 1, 0)
 _MINIMUM_VOXELS = 4  # the metric's B-spline window does not fit in fewer
@@ -64,7 +66,7 @@ def register_rigid(moving: Volume, fixed: Volume) -> RigidResult:
     start = simpleitk().Euler3DTransform()
     start.SetCenter(_center(fixed).tolist())
 
-    method = _method()
+    method = _method(fixed.array_kji.size)
     method.SetInitialTransform(start, inPlace=False)
     try:
         with quiet_itk():
@@ -109,13 +111,14 @@ def to_world_image(volume: Volume) -> Any:
     return image
 
 
-def _method() -> Any:
+def _method(voxels: int) -> Any:
     sitk = simpleitk()
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)  # sums of floats in one order: the same result on every machine
     method.SetMetricAsMattesMutualInformation(_HISTOGRAM_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(_SAMPLED_FRACTION, _SEED)
+    fractions = [_sampled_fraction(voxels / shrink**3) for shrink in _SHRINK]
+    method.SetMetricSamplingPercentagePerLevel(fractions, _SEED)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetShrinkFactorsPerLevel(_SHRINK)
     method.SetSmoothingSigmasPerLevel(_SMOOTHING_MM)
@@ -129,6 +132,12 @@ def _method() -> Any:
     )
     method.SetOptimizerScalesFromPhysicalShift()
     return method
+
+
+def _sampled_fraction(voxels: float) -> float:
+    """Part of a level's voxels that the metric looks at: a tenth, within limits."""
+    samples = min(max(_SAMPLED_FRACTION * voxels, _FEWEST_SAMPLES), _MOST_SAMPLES)
+    return min(1.0, samples / voxels)
 
 
 def _check(argument: str, volume: Volume) -> None:

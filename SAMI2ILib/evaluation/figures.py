@@ -13,7 +13,12 @@ from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.volume import Volume
 
 _LARGEST_ERROR = 0.5
+_ERROR_COLORS = "inferno"
 _INCHES_A_PANEL = 2.6
+_BAR_INCHES = 0.8
+_TITLE_INCHES = 0.75
+_DOTS_PER_INCH = 120
+_MARGIN = 0.04  # around the head, of its size
 
 
 @dataclass(frozen=True)
@@ -52,40 +57,11 @@ def save_figure(panels: Panels, path: Path, title: str = "") -> None:
         OutputError: The file cannot be written.
     """
     columns = _columns(panels)
-    place = _middle_of_head(reorient(panels.source, "LPS").array_kji)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The figure needs matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
-    # A figure of its own canvas leaves the caller's pyplot and its back end alone.
-    heights = [_extent_mm(columns[0].volume, plane)[1] for plane in _PLANES]
-    widths = [max(_extent_mm(columns[0].volume, plane)[0] for plane in _PLANES)] * len(columns)
-    inches = _INCHES_A_PANEL / max(widths)
-    figure = Figure(
-        figsize=(sum(widths) * inches + 0.9, sum(heights) * inches + 0.9), facecolor="black"
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        len(_PLANES), len(columns), squeeze=False, height_ratios=heights,
-        gridspec_kw={"wspace": 0.02, "hspace": 0.02, "left": 0.03, "right": 0.9, "bottom": 0.03,
-                     "top": 0.88},
-    )  # fmt: skip
-    for row, plane in enumerate(_PLANES):
-        for column, panel in enumerate(columns):
-            shown = _draw(axes[row, column], panel, plane, place)
-            if row == 0:
-                axes[0, column].set_title(panel.title, color="white", fontsize=11)
-        _label_sides(axes[row, 0], plane)
-    if panels.truth is not None:
-        bar = figure.colorbar(shown, cax=figure.add_axes((0.915, 0.2, 0.015, 0.5)))
-        bar.ax.tick_params(colors="white", labelsize=8)
-        bar.set_label("absolute error", color="white", fontsize=9)
+    place = _middle_of_head(columns[0].volume.array_kji)
+    figure = _lay_out(columns, place)
     figure.suptitle(title, color="white", fontsize=12)
     with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=110, facecolor="black")
+        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
 
 
 @dataclass(frozen=True)
@@ -102,52 +78,119 @@ class _Panel:
 class _Plane:
     """A plane of an LPS volume: the array axis across it, and what its sides are called."""
 
-    name: str
     across: int
     left: str
     right: str
 
 
-_PLANES = (
-    _Plane("axial", 0, "R", "L"),
-    _Plane("coronal", 1, "R", "L"),
-    _Plane("sagittal", 2, "A", "P"),
-)
+# axial, coronal, sagittal
+_PLANES = (_Plane(0, "R", "L"), _Plane(1, "R", "L"), _Plane(2, "A", "P"))
 
 
 def _columns(panels: Panels) -> list[_Panel]:
-    source, synthetic = reorient(panels.source, "LPS"), reorient(panels.synthetic, "LPS")
+    """Bring all volumes to LPS, cut them to the head, add the error."""
+    source = reorient(panels.source, "LPS")
+    synthetic = _on_grid_of(source, panels.synthetic)
+    box = _box_of_head(source.array_kji)
     columns = [
-        _Panel(f"{panels.source_name} (input)", source),
-        _Panel(f"synthetic {panels.target_name}", synthetic),
+        _Panel(f"{panels.source_name} (input)", _cut(source, box)),
+        _Panel(f"synthetic {panels.target_name}", _cut(synthetic, box)),
     ]
     if panels.truth is not None:
-        truth = reorient(panels.truth, "LPS")
-        _check_same_grid(truth, source)
+        truth = _on_grid_of(source, panels.truth)
         error = truth.with_array(np.abs(synthetic.array_kji - truth.array_kji))
-        columns.append(_Panel(f"real {panels.target_name}", truth))
-        columns.append(_Panel("absolute error", error, _LARGEST_ERROR, "inferno"))
-    _check_same_grid(synthetic, source)
+        columns.append(_Panel(f"real {panels.target_name}", _cut(truth, box)))
+        columns.append(_Panel("absolute error", _cut(error, box), _LARGEST_ERROR, _ERROR_COLORS))
     return columns
 
 
-def _check_same_grid(volume: Volume, source: Volume) -> None:
-    if volume.array_kji.shape != source.array_kji.shape:
+def _on_grid_of(source: Volume, volume: Volume) -> Volume:
+    upright = reorient(volume, "LPS")
+    if upright.array_kji.shape != source.array_kji.shape or not np.allclose(
+        upright.ijk_to_ras, source.ijk_to_ras, atol=1e-3
+    ):
         raise InputError(
             f"The volumes of a figure must lie on one grid, but '{volume.name}' has the shape "
-            f"{volume.array_kji.shape} and the source {source.array_kji.shape}.",
+            f"{upright.array_kji.shape} or position of another one than the source, which has "
+            f"{source.array_kji.shape}.",
             "Resample them first.",
         )
+    return upright
+
+
+def _box_of_head(array_kji: NDArray[np.float32]) -> tuple[slice, slice, slice]:
+    """Where the source is above zero, with a margin."""
+    inside = np.argwhere(array_kji > 0)
+    if inside.size == 0:
+        raise InputError("The source of the figure is empty.", "Check the input.")
+    low, high = inside.min(axis=0), inside.max(axis=0) + 1
+    margin = np.ceil(_MARGIN * (high - low)).astype(int)
+    low, high = np.maximum(low - margin, 0), np.minimum(high + margin, array_kji.shape)
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return k, j, i
+
+
+def _cut(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 3] += matrix[:3, :3] @ [part.start for part in reversed(box)]
+    return Volume(volume.array_kji[box], matrix, volume.name)
 
 
 def _middle_of_head(array_kji: NDArray[np.float32]) -> tuple[int, int, int]:
     """The k, j, i through which the planes go: the ventricles' height, beside the midline."""
     inside = np.argwhere(array_kji > 0)
-    if inside.size == 0:
-        raise InputError("The source of the figure is empty.", "Check the input.")
     low, high = inside.min(axis=0), inside.max(axis=0)
     k, j, i = (low + (high - low) * np.array([0.58, 0.5, 0.47])).round().astype(int)
     return int(k), int(j), int(i)
+
+
+def _lay_out(columns: list[_Panel], place: tuple[int, int, int]) -> Any:
+    """Put planes into rows and volumes into columns, all in one scale of mm."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingError(
+            "The figure needs matplotlib, which is not installed.", "Run: pip install matplotlib"
+        ) from error
+    sizes_mm = [_extent_mm(columns[0].volume, plane) for plane in _PLANES]
+    inches_a_mm = _INCHES_A_PANEL / max(width for width, _ in sizes_mm)
+    heights = [height * inches_a_mm for _, height in sizes_mm]
+    has_bar = columns[-1].colors == _ERROR_COLORS
+    width = len(columns) * _INCHES_A_PANEL + (_BAR_INCHES if has_bar else 0)
+    height = sum(heights) + _TITLE_INCHES
+    # A figure with a canvas of its own leaves the caller's pyplot and its back end alone.
+    figure = Figure(figsize=(width, height), facecolor="black")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        len(_PLANES),
+        len(columns),
+        squeeze=False,
+        height_ratios=heights,
+        gridspec_kw={
+            "wspace": 0.02,
+            "hspace": 0.02,
+            "left": 0.01,
+            "right": len(columns) * _INCHES_A_PANEL / width - 0.01,
+            "bottom": 0.01,
+            "top": sum(heights) / height,
+        },
+    )
+    for row, plane in enumerate(_PLANES):
+        for column, panel in enumerate(columns):
+            image = _draw(axes[row, column], panel, plane, place)
+        _label_sides(axes[row, 0], plane)
+    for column, panel in enumerate(columns):
+        axes[0, column].set_title(panel.title, color="white", fontsize=11)
+    if has_bar:
+        _add_bar(figure, image, left=1 - 0.85 * _BAR_INCHES / width)
+    return figure
+
+
+def _add_bar(figure: Any, image: Any, left: float) -> None:
+    bar = figure.colorbar(image, cax=figure.add_axes((left, 0.2, 0.012, 0.5)))
+    bar.ax.tick_params(colors="white", labelsize=8)
+    bar.set_label("absolute error", color="white", fontsize=9)
 
 
 def _extent_mm(volume: Volume, plane: _Plane) -> tuple[float, float]:
@@ -178,4 +221,4 @@ def _draw(axes: Any, panel: _Panel, plane: _Plane, place: tuple[int, int, int]) 
 
 def _label_sides(axes: Any, plane: _Plane) -> None:
     for x, letter in ((0.02, plane.left), (0.94, plane.right)):
-        axes.text(x, 0.5, letter, transform=axes.transAxes, color="yellow", fontsize=9)
+        axes.text(x, 0.92, letter, transform=axes.transAxes, color="yellow", fontsize=9)

@@ -122,10 +122,7 @@ def train(
         losses, counts = foreground_l1(prediction, crops)
         loss = losses.sum() / len(config.targets)
         if loss.requires_grad:  # else no crop of this batch has any target
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(trainable, config.optimization.clip)
-            optimizer.step()
+            _descend(loss, optimizer, config.optimization.clip)
         if average is not None:
             average.update_parameters(network)
 
@@ -186,6 +183,14 @@ def foreground_l1(prediction: Tensor, crops: Crops) -> tuple[Tensor, Tensor]:
     per_crop = difference.sum(dim=(2, 3)) / pixels.clamp(min=1)
     crops_with_target = (pixels > 0).sum(dim=0)
     return per_crop.sum(dim=0) / crops_with_target.clamp(min=1), pixels.sum(dim=0)
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, largest_norm: float) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for group in optimizer.param_groups:
+        nn.utils.clip_grad_norm_(group["params"], largest_norm)
+    optimizer.step()
 
 
 class _Clock:

@@ -41,8 +41,6 @@ def prepare_subject(
     """
     native = read_volume(subject.path(source))
     mask = find_foreground(native)
-    if not mask.any():
-        raise InputError(f"'{native.name}' holds no foreground.", "Check the file.")
     # the same steps in the same order as at inference
     scale = IntensityScale.fit(native.array_kji, mask)
     prepared = np.where(mask, scale.normalize(native.array_kji), np.float32(0))

@@ -78,3 +78,23 @@ def test_subjects_without_the_target_are_refused(sami2i, subjects, model, tmp_pa
     )
     assert outcome.code == 2
     assert "No subject has both T1 and T2" in outcome.error_line
+
+
+def test_best_lookup_table_is_measured_beside_the_model(sami2i, subjects, model, tmp_path):
+    outcome = sami2i(
+        "evaluate", model, "--subjects", subjects, "--only", "anna", "-o", tmp_path / "report",
+        "--lookup-table-from", "anna",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / "report/metrics.json").read_text())
+    assert report["lookup-table"]["fitted_on"] == ["anna"]
+    # anna's T2 is a function of her T1, which a table can learn and random weights cannot
+    table = report["lookup-table"]["mean"]["brain_nrmse"]
+    assert table < 0.1 < report["tiny-t1-t2"]["mean"]["brain_nrmse"]
+
+
+def test_output_that_is_a_file_is_refused(sami2i, subjects, model, tmp_path):
+    (tmp_path / "report").write_text("taken")
+    outcome = sami2i("evaluate", model, "--subjects", subjects, "-o", tmp_path / "report")
+    assert outcome.code == 1
+    assert "cannot be made" in outcome.error_line

@@ -70,3 +70,9 @@ def test_brain_of_a_head_with_skull_is_found_by_the_template():
     brain = sample("brain").array_kji > 0
     mask = brain_mask(sample("T1"))
     assert 2 * (mask & brain).sum() / (mask.sum() + brain.sum()) > 0.93
+
+
+def test_volume_of_few_slices_cannot_be_registered():
+    t1 = sample("T1")
+    with pytest.raises(InputError, match="at least 4 voxels along each axis"):
+        register_rigid(Volume(t1.array_kji[:3], t1.ijk_to_ras), t1)

@@ -39,10 +39,12 @@ def test_contrast_twice_is_refused(tmp_path):
 
 
 def test_folder_without_subjects_is_refused(tmp_path):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="holds no subject"):
         find_subjects(tmp_path)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"cohort folder .* does not exist"):
         find_subjects(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"subject folder .* does not exist"):
+        read_subject(tmp_path / "nowhere")
     touch(tmp_path / "empty", "paper.pdf")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="holds none of T1, T2, PD"):
         read_subject(tmp_path / "empty")

@@ -186,3 +186,15 @@ def test_damaged_checkpoint_is_said(config, subjects, tmp_path):
     (tmp_path / "checkpoint.pt").unlink()
     with pytest.raises(InputError, match="holds no checkpoint yet"):
         load_result(config, tmp_path)
+
+
+def test_file_that_is_no_checkpoint_of_a_run_is_said(config, subjects, tmp_path):
+    torch.save([1, 2], tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match="is not one of a training run"):
+        train(config, subjects, tmp_path)
+
+
+def test_run_whose_loss_explodes_ends_with_a_sentence(config, subjects, tmp_path):
+    wild = replace(config, optimization=replace(config.optimization, learning_rate=1e30))
+    with pytest.raises(InputError, match="no finite number any more at step 3"):
+        train(wild, subjects, tmp_path)

@@ -77,3 +77,36 @@ def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny-t1-t2.safetensors"
     write_model(path, spec, tensors)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a CLIP checkpoint of random values with `open_clip` itself: "tiny-vit" or "tiny-rn"."""
+    import json
+    import logging
+
+    import open_clip
+    import torch
+
+    folder = tmp_path_factory.mktemp("clip")
+    text = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+    visions = {
+        "tiny-vit": {"image_size": 32, "layers": 8, "width": 32, "head_width": 16, "patch_size": 8},
+        "tiny-rn": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
+    }
+    for name, vision in visions.items():
+        config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+
+    def make(name: str = "tiny-vit", seed: int = 0) -> Path:
+        path = folder / f"{name}-{seed}.pt"
+        if not path.is_file():
+            torch.manual_seed(seed)
+            logging.disable(logging.WARNING)
+            model = open_clip.create_model(name, pretrained=None)
+            logging.disable(logging.NOTSET)
+            torch.save(model.state_dict(), path)
+        return path
+
+    return make

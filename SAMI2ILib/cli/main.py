@@ -11,12 +11,29 @@ from types import FrameType
 from typing import Any
 
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
+from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
 from SAMI2ILib.cli.memory import keep_freed_memory
-from SAMI2ILib.errors import CancelledError, OutOfMemoryError, OutputError, Sami2iError
+from SAMI2ILib.errors import (
+    CancelledError,
+    MissingError,
+    OutOfMemoryError,
+    OutputError,
+    Sami2iError,
+)
 
 # Each is a module of this package with HELP, add_arguments(parser) and run(args, console).
-COMMANDS = ("translate", "models", "doctor", "simulate", "train", "evaluate", "demo", "bench")
+COMMANDS = (
+    "translate",
+    "models",
+    "doctor",
+    "compare",
+    "simulate",
+    "train",
+    "evaluate",
+    "demo",
+    "bench",
+)
 
 INTERNAL_ERROR_HINT = "This is a defect: please report it with the output of --debug."
 
@@ -39,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
     keep_freed_memory()
     try:
+        if args.stop_on_stdin_close:
+            stop_on_stdin_close()
         return int(args.run(args, console))
     except BrokenPipeError:
         return 1  # whoever read stdout has gone; there is nobody left to tell
@@ -61,7 +80,9 @@ def _make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
         _add_common_options(command)
-        command.set_defaults(run=module.run, progress="text", debug=False)
+        command.set_defaults(
+            run=module.run, progress="text", debug=False, stop_on_stdin_close=False
+        )
     return parser
 
 
@@ -72,6 +93,12 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         choices=PROGRESS_CHOICES,
         default=argparse.SUPPRESS,  # or a nested parser would undo what the outer one has read
         help="how progress is told: a bar, JSON lines on stdout, or not at all (default: text)",
+    )
+    parser.add_argument(
+        "--stop-on-stdin-close",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="cancel when stdin is closed; for programs that start this one",
     )
     parser.add_argument(
         "--debug",
@@ -98,6 +125,11 @@ def _as_sami2i_error(error: BaseException) -> Sami2iError:
         return CancelledError()
     if isinstance(error, MemoryError):
         return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("SAMI2ILib"):
+        return MissingError(
+            f"The Python package '{error.name}' is not installed.",
+            "In 3D Slicer press Install in the panel; elsewhere install the software again.",
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(f"The disk is full: {error}.", "Free some space and try again.")
     return Sami2iError(f"Internal error: {type(error).__name__}: {error}.", INTERNAL_ERROR_HINT)

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.errors import InputError, OutputError
 
@@ -39,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=_positive, help="slices at a time (default: what the memory holds)"
     )
     parser.add_argument(
-        "--stop-on-stdin-close", action="store_true", help="cancel when stdin is closed"
-    )
+        "--working-grid", type=Path, metavar="FILE",
+        help="write the result on the grid of the translated slices too, before it goes back to "
+        "the input's",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Translate one volume and write it with its sidecar."""
-    if args.stop_on_stdin_close:
-        stop_on_stdin_close()
     if args.model is None and args.target is None:
         raise InputError("Neither --target nor --model is given.", "Add --target T2 or PD.")
 
@@ -63,13 +62,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_contrasts(model, args.source, args.target)
     output = output_path(args.input, args.output, model.spec.target_contrast)
     check_output(output, args.input)
+    if args.working_grid is not None:
+        check_output(args.working_grid, args.input)
 
     def warn(notice: "Notice") -> None:
         console.warn(notice.code, notice.message)
 
     predictor = TorchPredictor(model.network, device, args.batch_size, on_notice=warn)
     saved = translate_file(
-        args.input, output, model, predictor, args.series, on_progress=console.progress
+        args.input, output, model, predictor, args.series, args.working_grid, console.progress
     )
     for notice in saved.translation.notices:
         warn(notice)

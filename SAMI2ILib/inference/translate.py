@@ -32,10 +32,12 @@ class TranslateOptions:
         normalize: Scale the input to [0, 1] by its 99.5th percentile and the output to
             [0, 1000]. Off: the network sees the input's own values and its output is the result.
         foreground: Set everything outside the head to 0, before and after the network.
+        keep_working: Give the result on the grid of the translated slices too.
     """
 
     normalize: bool = True
     foreground: bool = True
+    keep_working: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Translation:
         notices: Doubts that the user should read.
         slice_count: Axial slices of the working grid.
         translated_slice_count: Those of them that hold foreground; the others stay 0.
+        working: The result on the grid of the slices, in the unit of `volume`; None unless
+            `keep_working`.
     """
 
     volume: Volume
@@ -59,6 +63,7 @@ class Translation:
     notices: tuple[Notice, ...] = field(default=())
     slice_count: int = 0
     translated_slice_count: int = 0
+    working: Volume | None = None
 
 
 def check_contrasts(model: LoadedModel, source: str | None, target: str | None) -> None:
@@ -131,7 +136,8 @@ def translate(
     )
 
     on_progress("finish", 0, 1)
-    result = plan.from_working(Volume(translated, working.ijk_to_ras, volume.name)).array_kji
+    on_working = working.with_array(translated)
+    result = plan.from_working(on_working).array_kji
     if scale is not None:
         # Interpolation back to the input's grid may overshoot what the network can say.
         result = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
@@ -145,6 +151,9 @@ def translate(
         notices=tuple(notices),
         slice_count=len(translated),
         translated_slice_count=len(chosen),
+        working=on_working.with_array(translated * np.float32(OUTPUT_RANGE if scale else 1))
+        if options.keep_working
+        else None,
     )
 
 

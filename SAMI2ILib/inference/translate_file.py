@@ -17,7 +17,7 @@ from SAMI2ILib.inference.provenance import (
     sidecar_path,
     write_sidecar,
 )
-from SAMI2ILib.inference.translate import Progress, Translation, translate
+from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def translate_file(
     model: LoadedModel,
     predictor: TorchPredictor,
     series_uid: str | None = None,
+    working_output: Path | None = None,
     on_progress: Progress = lambda _stage, _done, _total: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> SavedTranslation:
@@ -54,6 +55,7 @@ def translate_file(
         model: From `load_model`.
         predictor: Where it runs.
         series_uid: Which series, where a DICOM folder holds several.
+        working_output: Image file for the result on the grid of the slices; None writes none.
         on_progress: As in `translate`, with the further stages "read" and "write".
         is_cancelled: As in `translate`.
 
@@ -69,11 +71,12 @@ def translate_file(
     on_progress("read", 0, 1)
     volume = read_volume(source, series_uid)
     on_progress("read", 1, 1)
-    translation = translate(
-        volume, model, predictor, on_progress=on_progress, is_cancelled=is_cancelled
-    )
+    options = TranslateOptions(keep_working=working_output is not None)
+    translation = translate(volume, model, predictor, options, on_progress, is_cancelled)
     on_progress("write", 0, 1)
     record = describe(translation, model, predictor.device, describe_source_file(source))
+    if working_output is not None and translation.working is not None:
+        save_translation(translation.working, record, working_output)
     save_translation(translation.volume, record, output)
     on_progress("write", 1, 1)
     return SavedTranslation(translation, record, output, sidecar_path(output))

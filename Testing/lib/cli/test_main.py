@@ -57,6 +57,11 @@ def test_wrong_usage_is_code_2(sami2i, arguments):
         (KeyboardInterrupt(), 130, "Cancelled."),
         (MemoryError(), 4, "Memory ran out."),
         (OSError(28, "No space left on device"), 1, "The disk is full"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            3,
+            "The Python package 'torch' is not installed.",
+        ),
         (ZeroDivisionError("by zero"), 1, "Internal error: ZeroDivisionError: by zero."),
     ],
 )

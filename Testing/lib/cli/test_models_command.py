@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from SAMI2ILib.about import INTENDED_USE
 from SAMI2ILib.cli import models
 from SAMI2ILib.errors import InputError, MissingError, ModelError
 from SAMI2ILib.weights import (
@@ -131,6 +132,11 @@ def test_list_gives_the_same_as_one_json_object(run, private_store, make_file):
             "source_contrast": "T1",
             "target_contrast": "T2",
             "license": "MIT",
+            "intended_use": INTENDED_USE,
+            "encoder": "none",
+            "encoder_kind": "none",
+            "training_data": [],
+            "metrics": [],
             "origin": "user",
             "path": str(private_store / "mine-t1-t2.safetensors"),
             "encoder_problem": "",

@@ -280,6 +280,21 @@ def test_closed_stdin_cancels_when_asked_to(
     process.stderr.close()
 
 
+def test_working_grid_is_written_with_a_record_of_its_own(
+    sami2i, make_head, tiny_model_file, tmp_path, files_below
+):
+    write_volume(make_head(ijk_to_ras=np.diag([-2.0, -2.0, 2.0, 1.0])), tmp_path / "coarse.nii")
+    outcome = sami2i(
+        "translate", tmp_path / "coarse.nii", "-o", tmp_path / "o/full.nrrd",
+        "--model", tiny_model_file, "--working-grid", tmp_path / "o/slices.nrrd",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    names = ["full.json", "full.nrrd", "slices.json", "slices.nrrd"]
+    assert files_below(tmp_path / "o") == names
+    assert read_volume(tmp_path / "o/slices.nrrd").spacing_mm == pytest.approx((1.0, 1.0, 2.0))
+    assert read_volume(tmp_path / "o/full.nrrd").spacing_mm == pytest.approx((2.0, 2.0, 2.0))
+
+
 def test_debug_shows_the_traceback(sami2i, tmp_path, tiny_model_file):
     outcome = sami2i(
         "translate",

@@ -9,6 +9,7 @@ from scipy import ndimage
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
 from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.imaging.working_grid import plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.translate import TranslateOptions, check_contrasts, translate
@@ -200,3 +201,17 @@ def test_model_for_another_contrast_is_refused(identity_model, source, target, m
 
 def test_contrast_names_are_compared_without_case(identity_model):
     check_contrasts(identity_model, "t1", "t2")
+
+
+def test_result_on_the_grid_of_the_slices_is_given_when_asked_for(
+    make_head, identity_model, identity_predictor
+):
+    head = make_head(ijk_to_ras=WITH_RESAMPLING["coarser than the model"])
+    options = TranslateOptions(keep_working=True)
+    result = translate(head, identity_model, identity_predictor, options)
+    assert result.working.spacing_mm[:2] == pytest.approx((1.0, 1.0))
+    back = plan_working_grid(head.grid).from_working(result.working).array_kji
+    inside = result.volume.array_kji > 0
+    expected = np.clip(back[inside], 0, 1000)
+    np.testing.assert_allclose(result.volume.array_kji[inside], expected, atol=1e-2)
+    assert translate(head, identity_model, identity_predictor).working is None

@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
+REQUIREMENTS := SAMI2ILib/assets/requirements
 
 .PHONY: demo test test-slow lint format clean
 
@@ -41,10 +42,10 @@ $(VENV)/.created:
 	touch $@
 
 # sam2 builds only beside an installed torch, and without isolation, or pip fetches a second torch.
-$(VENV)/.installed: $(VENV)/.created pyproject.toml $(wildcard requirements/*.txt)
-	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r requirements/torch.txt
-	$(PIP) -r requirements/sam2-dependencies.txt
-	SAM2_BUILD_CUDA=0 $(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sam2.txt
+$(VENV)/.installed: $(VENV)/.created pyproject.toml $(wildcard $(REQUIREMENTS)/*.txt)
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r $(REQUIREMENTS)/torch.txt
+	$(PIP) -r $(REQUIREMENTS)/sam2-dependencies.txt
+	SAM2_BUILD_CUDA=0 $(PIP) --no-deps --no-build-isolation --require-hashes -r $(REQUIREMENTS)/sam2.txt
 	$(PIP) --no-build-isolation -e '.[figures]'
 	touch $@
 

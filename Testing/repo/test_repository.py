@@ -1,64 +1,34 @@
 """The repository as a whole: what is packaged, how large it is, what stands in one place."""
 
 import re
-import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 from SAMI2ILib.about import REPOSITORY_URL, VERSION
+from Testing.repo.listing import REPOSITORY, cmake_list, packaged_files, tracked_files
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MEGABYTE = 1_000_000
 LARGE_FILES_ALLOWED = {"SAMI2ILib/assets/models": 12, "SAMI2ILib/assets/sample": 2}
+PACKAGED = [path.parent.name for path in sorted(REPOSITORY.glob("SAMI2I*/CMakeLists.txt"))]
 
 
-def tracked_files():
-    """Name every file of the project: tracked, or new and not ignored."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=False,
-    )
-    if listing.returncode != 0:
-        pytest.skip("this is not a git checkout")
-    names = [name for name in listing.stdout.decode().split("\0") if name]
-    return [Path(name) for name in names if (REPOSITORY / name).is_file()]
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_every_script_is_in_the_package_list(folder):
+    scripts = {path.as_posix() for path in packaged_files(folder) if path.suffix == ".py"}
+    assert cmake_list(f"{folder}/CMakeLists.txt", "MODULE_PYTHON_SCRIPTS") == scripts
 
 
-def cmake_list(path, variable):
-    """Read the entries of `set(variable ...)` in a CMake file."""
-    text = (REPOSITORY / path).read_text(encoding="utf-8")
-    match = re.search(rf"set\({variable}\n(.*?)\n\s*\)", text, flags=re.DOTALL)
-    assert match, f"{path} sets no {variable}"
-    return {line.strip() for line in match.group(1).splitlines()}
-
-
-def library_files():
-    library = Path("SAMI2ILib")
-    return {p.relative_to(library) for p in tracked_files() if p.is_relative_to(library)}
-
-
-def test_every_module_of_the_library_is_in_the_package_list():
-    modules = {path.as_posix() for path in library_files() if path.suffix == ".py"}
-    assert cmake_list("SAMI2ILib/CMakeLists.txt", "MODULE_PYTHON_SCRIPTS") == modules
-
-
-def test_every_data_file_of_the_library_is_in_the_package_list():
-    data = {
-        path.as_posix()
-        for path in library_files()
-        if path.suffix != ".py" and path.name != "CMakeLists.txt"
-    }
-    assert cmake_list("SAMI2ILib/CMakeLists.txt", "MODULE_PYTHON_RESOURCES") == data
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_every_data_file_is_in_the_package_list(folder):
+    data = {path.as_posix() for path in packaged_files(folder) if path.suffix != ".py"}
+    assert cmake_list(f"{folder}/CMakeLists.txt", "MODULE_PYTHON_RESOURCES") == data
 
 
 def test_every_package_has_an_init_file():
-    folders = {path.parent for path in library_files() if path.suffix == ".py"}
     library = REPOSITORY / "SAMI2ILib"
+    folders = {path.parent for path in packaged_files("SAMI2ILib") if path.suffix == ".py"}
     assert [f for f in folders if not (library / f / "__init__.py").is_file()] == []
 
 
@@ -76,12 +46,14 @@ def test_files_are_small():
 
 
 def test_repository_address_stands_in_one_place():
-    found = [
+    found = {
         path.as_posix()
         for path in tracked_files()
         if REPOSITORY_URL.encode() in (REPOSITORY / path).read_bytes()
-    ]
-    assert found == ["SAMI2ILib/about.py"]
+    }
+    # The Extensions Catalog reads two files as text; test_extensions_index.py keeps them equal.
+    copies = {"CMakeLists.txt", "docs/reference/extensions-index/SAMI2I.json"}
+    assert found == {"SAMI2ILib/about.py"} | copies
 
 
 def test_citation_names_the_version_of_the_software():
@@ -97,7 +69,7 @@ def test_extras_are_those_that_the_documentation_names():
 
 
 def test_sam2_is_pinned_by_hash():
-    pin = (REPOSITORY / "requirements/sam2.txt").read_text(encoding="utf-8")
+    pin = (REPOSITORY / "SAMI2ILib/assets/requirements/sam2.txt").read_text(encoding="utf-8")
     assert re.search(r"^sam2==1\.1\.0 .*--hash=sha256:[0-9a-f]{64}", pin.replace("\\\n", ""), re.M)
 
 

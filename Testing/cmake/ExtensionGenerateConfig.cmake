@@ -1,0 +1,1 @@
+# Slicer writes <extension>Config.cmake for extensions that build on this one. None does.

@@ -19,7 +19,7 @@ RGB = 3
 class Encoder(nn.Module):
     """Turn slices into a feature pyramid.
 
-    A frozen encoder is never trained: its weights require no gradient, it stays in evaluation
+    A frozen trunk is never trained: its weights require no gradient, it stays in evaluation
     mode whatever is called on the network around it, and it records no graph.
 
     Args:
@@ -27,6 +27,10 @@ class Encoder(nn.Module):
         frozen: False lets the trunk learn, which only the small from-scratch models need.
         upscale: Factor by which slices are enlarged before the trunk. With 4, the trunk's first
             map, of stride 4, has the slice's own resolution.
+        projection: Trained layers behind a trunk that is none of SAM2's; they bring its maps to
+            the channels and strides of F1..F4. It has `channels`, finest first.
+        mean: Of the images that the trunk was trained on, red, green, blue.
+        std: Their standard deviation.
 
     Raises:
         InputError: `upscale` is not a positive integer.
@@ -39,15 +43,25 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, frozen: bool = True, *, upscale: int = 4) -> None:
+    def __init__(
+        self,
+        trunk: nn.Module,
+        frozen: bool = True,
+        *,
+        upscale: int = 4,
+        projection: nn.Module | None = None,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+    ) -> None:
         super().__init__()
         if isinstance(upscale, bool) or not isinstance(upscale, int) or upscale < 1:
             raise InputError(f"upscale must be an integer of at least 1, got {upscale!r}.")
         self.trunk = trunk
         self.frozen = frozen
         self.upscale = upscale
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.projection = projection
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         if frozen:
             trunk.requires_grad_(False)
             self.eval()
@@ -55,6 +69,8 @@ class Encoder(nn.Module):
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of F1..F4, finest first."""
+        if self.projection is not None:
+            return self.projection.channels  # type: ignore[return-value]
         coarsest_first: list[int] = self.trunk.channel_list  # type: ignore[assignment]
         return tuple(reversed(coarsest_first))
 
@@ -90,10 +106,9 @@ class Encoder(nn.Module):
                 cannot take.
         """
         self._check(slices)
-        if not self.frozen:
-            return self._encode(slices)
-        with torch.no_grad():
-            return self._encode(slices)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self._encode(slices)
+        return features if self.projection is None else self.projection(features)
 
     def _encode(self, slices: Tensor) -> list[Tensor]:
         if self.upscale > 1:

@@ -1,7 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Folders and files that appear whole or not at all; the one place that makes them."""
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary file exists, empty and with the permissions of a new file; its name ends as
     `path` does, so that writers that choose a format by extension work. If the block fails in any
-    way, Ctrl-C included, it is removed and `path` is as it was.
+    way, Ctrl-C included, it is removed and `path` is as it was. Its content is on the disk before
+    it gets its name: a loss of power leaves the old file or the new one.
 
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
@@ -31,6 +34,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -38,8 +43,55 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty temporary folder; it becomes `folder` if the block succeeds.
+
+    What `folder` held before is replaced. If the block fails in any way, it is as it was.
+
+    Raises:
+        OutputError: The folder that it lies in does not exist or cannot be written to.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
+            # A folder in it, because the outer one is readable by its owner alone.
+            staged = Path(temporary) / folder.name
+            staged.mkdir()
+            yield staged
+            if folder.exists():
+                shutil.rmtree(folder)
+            staged.rename(folder)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a UTF-8 file with the line ends of `text`, whole or not at all.
+
+    Raises:
+        OutputError: The folder does not exist, cannot be written to, or the disk is full.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, or keep the one that is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {str(folder)!r} cannot be made: {error.strerror or error}.",
+            "Choose a place that you may write to.",
+        ) from error
+
+
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     return OutputError(
-        f"The file {path.name!r} cannot be written: {error.strerror or error}.",
+        f"{path.name!r} cannot be written: {error.strerror or error}.",
         "Choose an existing folder that you may write to and that has space left.",
     )

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from SAMI2ILib.atomic import write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.memory import peak_memory_bytes
 
@@ -68,10 +69,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     figures["peak_memory_bytes"] = peak_memory_bytes()
     _say(figures, console)
     if args.json:
-        from SAMI2ILib.atomic import atomic_path
-
-        with atomic_path(args.json) as temporary:
-            temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_text(json.dumps(figures, indent=2) + "\n", args.json)
     console.result(figures)
     return 0
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.translate import check_output
 
 if TYPE_CHECKING:
     from SAMI2ILib.evaluation.compare import Comparison
@@ -30,6 +29,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Compare two volumes and say the figures."""
     from SAMI2ILib.evaluation.compare import compare_volumes
     from SAMI2ILib.imaging.io import read_volume, write_volume
+    from SAMI2ILib.inference.output_files import check_output
 
     console.start("CPU", "a comparison needs no other device")
     if args.error_map:

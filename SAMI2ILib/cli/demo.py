@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.translate import check_output, output_path
 
 if TYPE_CHECKING:
     from SAMI2ILib.imaging.volume import Volume
@@ -29,13 +29,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Simulate or read a T1, translate it, and write volumes, records, figures and a picture."""
     from SAMI2ILib.evaluation.figures import Panels, save_figure
     from SAMI2ILib.imaging.io import read_volume
+    from SAMI2ILib.imaging.normalized import normalize_volume
     from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.inference.output_files import check_output, output_path
 
     device = select_device(args.device)
     console.start(device.description, device.reason)
     simulated = args.input is None
     source_path = args.input or _simulate(args.output / "simulated", console)
-    source = _scaled(read_volume(source_path))
+    source = normalize_volume(read_volume(source_path)).volume
     metrics: dict[str, Any] = {}
     for target in TARGETS:
         path = output_path(source_path, args.output, target)
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         synthetic = _translate(source_path, target, device, path, console)
         truth = None
         if simulated:
-            truth = _scaled(read_volume(source_path.with_name(f"{target}.nii.gz")))
+            truth = normalize_volume(read_volume(source_path.with_name(f"{target}.nii.gz"))).volume
             metrics[target] = _measure(synthetic, truth, source_path.with_name("brain.nii.gz"))
         picture = args.output / f"demo-{target}.png"
         head = "simulated head" if simulated else source.name
@@ -61,7 +63,7 @@ def _simulate(folder: Path, console: Console) -> Path:
     """Make the head that the demo translates; the models have never seen its anatomy's seed."""
     import numpy as np
 
-    from SAMI2ILib.data.simulation.files import make_folder, write_int16
+    from SAMI2ILib.data.simulation.files import write_int16
     from SAMI2ILib.data.simulation.head import simulate_head
     from SAMI2ILib.data.simulation.sources import MNI, AnatomySource
 
@@ -107,21 +109,8 @@ def _measure(synthetic: "Volume", truth: "Volume", brain_path: Path) -> dict[str
     return asdict(score_volume(arrays[0], arrays[1], arrays[2] > 0))
 
 
-def _scaled(volume: "Volume") -> "Volume":
-    """Scale a real contrast as the network's targets are: 1.0 is its 99.5th percentile."""
-    from SAMI2ILib.imaging.foreground import find_foreground
-    from SAMI2ILib.imaging.intensity import IntensityScale
-
-    mask = find_foreground(volume)
-    scale = IntensityScale.fit(volume.array_kji, mask)
-    return volume.with_array(scale.normalize(volume.array_kji) * mask)
-
-
 def _write_metrics(path: Path, metrics: dict[str, Any], console: Console) -> None:
-    from SAMI2ILib.atomic import atomic_path
-
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_text(json.dumps(metrics, indent=2) + "\n", path)
     console.say(str(path))
     for target, figures in metrics.items():
         brain = figures["brain"]

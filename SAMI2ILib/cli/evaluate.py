@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.errors import InputError, OutputError
+from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
     from SAMI2ILib.data.subjects import Subject
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     model = load_model(args.model)
     spec = model.spec
     subjects = _choose(args, spec.source_contrast, spec.target_contrast)
-    _make_folder(args.output)
+    make_folder(args.output)
     predictor = TorchPredictor(model.network, device)
     pairs = _read_pairs(subjects, spec, console, "register")
     scores = {}
@@ -77,15 +78,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         _record(args.model, scores, args.record)
     console.result({"report": str(args.output / "metrics.json"), "mean": report[spec.id]["mean"]})
     return 0
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one for -o."
-        ) from error
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -163,16 +155,10 @@ def _measure_lookup_table(
 
 
 def _write_report(folder: Path, report: dict[str, Any], scores: "dict[str, VolumeScores]") -> None:
-    from SAMI2ILib.atomic import atomic_path
     from SAMI2ILib.evaluation.report import csv_table
 
-    texts = {
-        "metrics.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
-        "metrics.csv": csv_table(scores),
-    }
-    for name, text in texts.items():
-        with atomic_path(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8", newline="")
+    write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", folder / "metrics.json")
+    write_text(csv_table(scores), folder / "metrics.csv")
 
 
 def _record(reference: str, scores: "dict[str, VolumeScores]", data: str) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.errors import InputError
 
@@ -117,7 +118,7 @@ def _add_cohort_options(parser: argparse.ArgumentParser) -> None:
 def _run_head(args: argparse.Namespace, console: Console) -> int:
     import numpy as np
 
-    from SAMI2ILib.data.simulation.files import make_folder, write_int16
+    from SAMI2ILib.data.simulation.files import write_int16
     from SAMI2ILib.data.simulation.head import simulate_head
     from SAMI2ILib.data.simulation.options import HeadOptions
 

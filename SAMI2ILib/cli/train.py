@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.errors import CancelledError, InputError
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.training.config import read_config, with_folders
 
     config = _with_overrides(with_folders(read_config(args.config), _folders(args.data)), args)
-    args.output.mkdir(parents=True, exist_ok=True)
+    make_folder(args.output)
 
     import torch
 

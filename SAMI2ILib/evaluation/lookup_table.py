@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.imaging.foreground import find_foreground
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
+from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.volume import Volume
 
 BINS = 256
@@ -63,10 +63,9 @@ class LookupTable:
 
     def translate(self, volume: Volume) -> Volume:
         """Translate a volume as a model does: same scale, same foreground, output in [0, 1000]."""
-        mask = find_foreground(volume)
-        scale = IntensityScale.fit(volume.array_kji, mask)
-        output = self.apply(scale.normalize(volume.array_kji)) * np.float32(OUTPUT_RANGE)
-        return volume.with_array(np.where(mask, output, np.float32(0)))
+        normalized = normalize_volume(volume)
+        output = self.apply(normalized.volume.array_kji) * np.float32(OUTPUT_RANGE)
+        return volume.with_array(np.where(normalized.foreground, output, np.float32(0)))
 
 
 def _bin(source: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -11,9 +11,9 @@ from SAMI2ILib.data.brain_mask import brain_mask
 from SAMI2ILib.data.registration import RigidResult, align, register_rigid
 from SAMI2ILib.data.subjects import Subject
 from SAMI2ILib.evaluation.metrics import VolumeScores, score_volume
-from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
 from SAMI2ILib.imaging.io import read_volume
+from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.resample import Interpolation, resample
 from SAMI2ILib.imaging.volume import Grid, Volume
@@ -109,15 +109,14 @@ def read_pair(subject: Subject, source: str, target: str) -> RealPair:
     def on_target(array: NDArray[Any], interpolation: Interpolation) -> NDArray[np.float32]:
         return _on_grid(native.with_array(array), registration, truth.grid, interpolation)
 
-    mask = find_foreground(native)
-    scaled = IntensityScale.fit(native.array_kji, mask).normalize(native.array_kji) * mask
-    foreground = on_target(mask, "nearest") > 0.5
+    normalized = normalize_volume(native)
+    foreground = on_target(normalized.foreground, "nearest") > 0.5
     real = IntensityScale.fit(truth.array_kji, foreground).normalize(truth.array_kji)
     return RealPair(
         subject=subject.name,
         native=native,
         registration=registration,
-        source=truth.with_array(on_target(scaled, "linear")),
+        source=truth.with_array(on_target(normalized.volume.array_kji, "linear")),
         target=truth.with_array(real * foreground),
         foreground=foreground,
         brain=(on_target(_brain_of(subject, native), "nearest") > 0.5) & foreground,

@@ -7,6 +7,7 @@ from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.geometry import axis_codes, obliquity_degrees, spacing_mm
 from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
 from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.normalized import NormalizedVolume, normalize_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.resample import resample
@@ -19,6 +20,7 @@ __all__ = [
     "OUTPUT_RANGE",
     "Grid",
     "IntensityScale",
+    "NormalizedVolume",
     "Notice",
     "TilePlan",
     "Volume",
@@ -26,6 +28,7 @@ __all__ = [
     "axis_codes",
     "find_foreground",
     "from_slices",
+    "normalize_volume",
     "obliquity_degrees",
     "plan_tiles",
     "plan_working_grid",

@@ -18,8 +18,8 @@ class IntensityScale:
     """The number that maps a volume's intensities to [0, 1]; the same for all its slices.
 
     Attributes:
-        percentile: p, the intensity that becomes 1: the 99.5th percentile of the foreground,
-            in the volume's own units, rounded to float32.
+        percentile: p, the intensity that becomes 1: a percentile of the foreground, the 99.5th
+            unless a model says otherwise, in the volume's own units, rounded to float32.
 
     Raises:
         InputError: `percentile` is not a positive float32.
@@ -33,23 +33,26 @@ class IntensityScale:
         smallest = float(np.finfo(np.float32).tiny)
         if not (np.isfinite(p) and p >= smallest):
             raise InputError(
-                f"The {PERCENTILE}th percentile of the foreground is {self.percentile:g}, but it "
+                f"The percentile of the foreground that becomes 1 is {self.percentile:g}, but it "
                 "must be positive.",
                 "The image seems to hold no head, or only negative intensities.",
             )
         object.__setattr__(self, "percentile", p)
 
     @classmethod
-    def fit(cls, array_kji: NDArray[Any], foreground: BoolArray) -> "IntensityScale":
+    def fit(
+        cls, array_kji: NDArray[Any], foreground: BoolArray, percent: float = PERCENTILE
+    ) -> "IntensityScale":
         """Take the scale from a volume.
 
         Args:
             array_kji: (K, J, I), any unit.
             foreground: (K, J, I) bool, the voxels that count.
+            percent: Which percentile becomes 1, over 0 to 100; a model file names its own.
 
         Raises:
             ShapeError: The two shapes differ.
-            InputError: The foreground is empty, or its 99.5th percentile is not positive.
+            InputError: The foreground is empty, or its percentile is not positive.
         """
         if array_kji.shape != foreground.shape:
             raise ShapeError(
@@ -59,7 +62,7 @@ class IntensityScale:
         inside = array_kji[foreground]
         if inside.size == 0:
             raise InputError("The foreground is empty.", "The image seems to hold no head.")
-        return cls(float(np.percentile(inside, PERCENTILE)))
+        return cls(float(np.percentile(inside, percent)))
 
     @property
     def output_scale(self) -> float:

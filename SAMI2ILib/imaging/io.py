@@ -89,6 +89,13 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], called: str | Non
         _write_and_compare(volume, temporary, called or path.name)
 
 
+def image_ending(path: Path) -> str:
+    """The readable ending of a name, in lower case whatever its case; empty for any other name."""
+    name = path.name.lower()
+    found = [ending for ending in READABLE_ENDINGS if name.endswith(ending) and name != ending]
+    return max(found, key=len, default="")
+
+
 def to_itk(volume: Volume) -> Any:
     """Turn a volume into a `SimpleITK.Image` (float32) in the same place (RAS to LPS)."""
     sitk = simpleitk()
@@ -123,13 +130,6 @@ def from_itk(image: Any, name: str = "") -> Volume:
     return Volume(sitk.GetArrayViewFromImage(image), ijk_to_ras, name)
 
 
-def _ending(path: Path) -> str | None:
-    """The readable ending of the name, in lower case whatever its case; None for another one."""
-    name = path.name.lower()
-    found = [ending for ending in READABLE_ENDINGS if name.endswith(ending) and name != ending]
-    return max(found, key=len, default=None)
-
-
 _CHECKS: dict[str, Callable[[Path], None]] = {
     ".nii": check_nifti,
     ".nii.gz": check_nifti,
@@ -139,8 +139,8 @@ _CHECKS: dict[str, Callable[[Path], None]] = {
 
 
 def _read_file(path: Path) -> Volume:
-    ending = _ending(path)
-    if ending is None:
+    ending = image_ending(path)
+    if not ending:
         raise _not_an_image(path)
     if ending in _CHECKS:
         _CHECKS[ending](path)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
-from SAMI2ILib.imaging.foreground import find_foreground
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
+from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.slices import to_slices
 from SAMI2ILib.imaging.tiling import plan_tiles
-from SAMI2ILib.imaging.volume import BoolArray, Volume
+from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.imaging.working_grid import plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.model_loader import LoadedModel
@@ -26,17 +26,16 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class TranslateOptions:
-    """What may be switched off, for tests and for inputs that are prepared already.
+    """What may be switched off and on.
 
     Attributes:
-        normalize: Scale the input to [0, 1] by its 99.5th percentile and the output to
-            [0, 1000]. Off: the network sees the input's own values and its output is the result.
-        foreground: Set everything outside the head to 0, before and after the network.
+        normalize: Bring the input into [0, 1] with 0 outside the head, and the output to
+            [0, 1000] with 0 there. Off is for an input that is prepared already: the network
+            sees its values, and what the network says is the result.
         keep_working: Give the result on the grid of the translated slices too.
     """
 
     normalize: bool = True
-    foreground: bool = True
     keep_working: bool = False
 
 
@@ -45,11 +44,11 @@ class Translation:
     """A synthetic volume and what is needed to judge it.
 
     Attributes:
-        volume: On the input's grid, float32; with default options in [0, 1000] arbitrary units
-            and exactly 0 outside the foreground.
+        volume: On the input's grid, float32, in [0, 1000] arbitrary units and exactly 0 outside
+            the foreground; the network's own values when not normalized.
         scale: For an identity network, `volume / scale` is on the input's scale.
-        percentile: The input value that became 1.0, its 99.5th percentile; 1.0 when not
-            normalized.
+        percentile: The input value that became 1.0: the percentile of its foreground that the
+            model asks for; 1.0 when not normalized.
         notices: Doubts that the user should read.
         slice_count: Axial slices of the working grid.
         translated_slice_count: Those of them that hold foreground; the others stay 0.
@@ -116,21 +115,17 @@ def translate(
     """
     on_progress("prepare", 0, 1)
     preprocessing = model.spec.preprocessing
-    array = volume.array_kji
-    _check_has_contrast(array)
-    mask = find_foreground(volume) if options.foreground else None
-    scale = _fit_scale(array, mask) if options.normalize else None
-    prepared = scale.normalize(array) if scale else array
-    if mask is not None:
-        prepared = np.where(mask, prepared, np.float32(0))
+    _check_has_contrast(volume.array_kji)
+    percent = preprocessing.normalization.percentile
+    normalized = normalize_volume(volume, percent) if options.normalize else None
     plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
-    working = plan.to_working(Volume(prepared, volume.ijk_to_ras, volume.name))
+    working = plan.to_working(normalized.volume if normalized else volume)
     notices = [*plan.warnings, *_doubts_about_size(working)]
     on_progress("prepare", 1, 1)
 
     if predictor is None:
         predictor = TorchPredictor(model.network, select_device(), on_notice=notices.append)
-    chosen = _slices_to_translate(working.array_kji, everything=mask is None)
+    chosen = _slices_to_translate(working.array_kji, everything=normalized is None)
     translated = _translate_slices(
         working.array_kji, chosen, model, predictor, on_progress, is_cancelled
     )
@@ -138,20 +133,19 @@ def translate(
     on_progress("finish", 0, 1)
     on_working = working.with_array(translated)
     result = plan.from_working(on_working).array_kji
-    if scale is not None:
+    if normalized is not None:
         # Interpolation back to the input's grid may overshoot what the network can say.
-        result = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
-    if mask is not None:
-        result = np.where(mask, result, np.float32(0))
+        scaled = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
+        result = np.where(normalized.foreground, scaled, np.float32(0))
     on_progress("finish", 1, 1)
     return Translation(
-        volume=Volume(result, volume.ijk_to_ras, volume.name),
-        scale=scale.output_scale if scale else 1.0,
-        percentile=scale.percentile if scale else 1.0,
+        volume=volume.with_array(result),
+        scale=normalized.scale.output_scale if normalized else 1.0,
+        percentile=normalized.scale.percentile if normalized else 1.0,
         notices=tuple(notices),
         slice_count=len(translated),
         translated_slice_count=len(chosen),
-        working=on_working.with_array(translated * np.float32(OUTPUT_RANGE if scale else 1))
+        working=on_working.with_array(translated * np.float32(OUTPUT_RANGE if normalized else 1))
         if options.keep_working
         else None,
     )
@@ -164,10 +158,6 @@ def _check_has_contrast(array_kji: NDArray[np.float32]) -> None:
             f"The input volume is constant: every voxel is {lowest:g}.",
             "Choose the volume that holds the scan.",
         )
-
-
-def _fit_scale(array_kji: NDArray[np.float32], mask: BoolArray | None) -> IntensityScale:
-    return IntensityScale.fit(array_kji, np.ones_like(array_kji, bool) if mask is None else mask)
 
 
 def _doubts_about_size(working: Volume) -> list[Notice]:

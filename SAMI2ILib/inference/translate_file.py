@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import OutputError
+from SAMI2ILib.atomic import atomic_path, make_folder
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.model_loader import LoadedModel
+from SAMI2ILib.inference.output_files import sidecar_path
 from SAMI2ILib.inference.predictor import TorchPredictor
-from SAMI2ILib.inference.provenance import (
-    describe,
-    describe_source_file,
-    sidecar_path,
-    write_sidecar,
-)
+from SAMI2ILib.inference.provenance import describe, describe_source_file, write_sidecar
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
 
 
@@ -96,13 +91,7 @@ def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> None
     Raises:
         OutputError: The folder cannot be made or written to, or the disk is full.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The output folder {path.parent.name!r} cannot be made: {error.strerror}.",
-            "Choose a folder that you may write to.",
-        ) from error
+    make_folder(path.parent)
     with atomic_path(path) as image, atomic_path(sidecar_path(path)) as sidecar:
         write_volume(volume, image, called=path.name)
         write_sidecar(record, sidecar)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from SAMI2ILib.atomic import atomic_path
+from SAMI2ILib.atomic import write_text
 
 
 class TrainingLog:
@@ -54,5 +54,4 @@ def _keep(path: Path, header: Sequence[str], last_step: int) -> None:
     writer = csv.writer(text)
     writer.writerow(header)
     writer.writerows(row for row in rows if int(row[0]) <= last_step)
-    with atomic_path(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_text(text.getvalue(), path)

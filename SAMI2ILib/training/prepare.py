@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from SAMI2ILib.data.registration import align, register_rigid
 from SAMI2ILib.data.subjects import Subject
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.intensity import IntensityScale
 from SAMI2ILib.imaging.io import read_volume
+from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.resample import resample
 from SAMI2ILib.imaging.volume import Grid, Volume
 from SAMI2ILib.imaging.working_grid import plan_working_grid
@@ -40,13 +40,12 @@ def prepare_subject(
         InputError: A volume cannot be read or registered, or holds no foreground.
     """
     native = read_volume(subject.path(source))
-    mask = find_foreground(native)
     # the same steps in the same order as at inference
-    scale = IntensityScale.fit(native.array_kji, mask)
-    prepared = np.where(mask, scale.normalize(native.array_kji), np.float32(0))
+    normalized = normalize_volume(native)
     working = plan_working_grid(native.grid)
-    image = working.to_working(native.with_array(prepared)).array_kji
-    foreground = working.to_working(native.with_array(mask), "nearest").array_kji > 0.5
+    image = working.to_working(normalized.volume).array_kji
+    mask = native.with_array(normalized.foreground)
+    foreground = working.to_working(mask, "nearest").array_kji > 0.5
     channels = [image * foreground, foreground.astype(np.float32)]
     for target in targets:
         if target in subject.contrasts:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import multiprocessing
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from SAMI2ILib.atomic import atomic_folder, make_folder
 from SAMI2ILib.data.subjects import Subject
 from SAMI2ILib.errors import InputError, Sami2iError
 from SAMI2ILib.imaging.itk import simpleitk
@@ -75,8 +74,9 @@ def prepare_slices(
 
     Raises:
         InputError: A volume cannot be read or registered; the message names the subject.
+        OutputError: The cache cannot be made.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     folders = [_folder_of(subject, source, targets, cache) for subject in subjects]
     # by folder: a subject that two data sources name is prepared once
     missing = {
@@ -124,17 +124,9 @@ def _prepare(subject: Subject, source: str, targets: tuple[str, ...], folder: Pa
     except Sami2iError as error:
         message = f"Subject '{subject.name}' cannot be prepared: {error.message}"
         raise InputError(message, error.hint) from error
-    # The index is written last, into a folder that gets its name last: half a folder is none.
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as partial:
         np.save(partial / _ARRAY, array, allow_pickle=False)
         (partial / _INDEX).write_text(json.dumps({"boxes": boxes}), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
-    finally:
-        if partial.exists():
-            shutil.rmtree(partial)
 
 
 def _open(subject: Subject, folder: Path) -> SliceStack:

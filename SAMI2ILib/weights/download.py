@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from SAMI2ILib.about import REPOSITORY_URL, VERSION
+from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.errors import CancelledError, InputError, NetworkError, OutputError
 from SAMI2ILib.weights.model_file import file_sha256
 from SAMI2ILib.weights.network_errors import describe_status, explain
@@ -97,8 +98,7 @@ def download(
     _require_https(url, "The address")
     destination = Path(destination)
     part = _Part.of(destination)
-    with _disk_errors(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(destination.parent)
     with _open_session() as session, explain(url, part.path):
         _fetch(session, url, part, on_progress, is_cancelled, timeout_seconds)
     found = file_sha256(part.path)

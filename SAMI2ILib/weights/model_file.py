@@ -1,9 +1,7 @@
 """Model files: safetensors with one JSON description in the metadata. No pickle, no torch."""
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import InputError, ModelError, OutputError
+from SAMI2ILib.atomic import atomic_path, make_folder
+from SAMI2ILib.errors import InputError, ModelError
 from SAMI2ILib.weights.header import MAX_DESCRIPTION_BYTES, read_metadata
 from SAMI2ILib.weights.spec import EncoderSpec, ModelSpec
 
@@ -172,32 +170,6 @@ def file_sha256(path: Path) -> str:
         ) from error
 
 
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file that becomes `path` at the end, safe against a loss of power.
-
-    Args:
-        path: The file to write; its folder is made if it is not there.
-
-    Yields:
-        The temporary file, empty; it is removed if the block fails.
-
-    Raises:
-        OutputError: The folder or file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {path.parent} cannot be made ({error.strerror}).",
-            "Check the permission of the folder above it.",
-        ) from error
-    with atomic_path(path) as temporary:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-
-
 def _write(path: Path, key: str, text: str, tensors: Mapping[str, NDArray[Any]]) -> None:
     if not tensors:
         raise InputError("tensors must hold the weights, but it is empty.")
@@ -213,7 +185,8 @@ def _write(path: Path, key: str, text: str, tensors: Mapping[str, NDArray[Any]])
     # safetensors copies raw memory: a transposed view would be written in the wrong order. One
     # metadata key only: it does not keep the order of several, and the bytes must not vary.
     ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
-    with atomic_file(path) as temporary:
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
         # Not save_file: it gives the file to its owner alone.
         temporary.write_bytes(save(ordered, metadata={key: text}))
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from SAMI2ILib.atomic import atomic_path, make_folder
 from SAMI2ILib.errors import InputError, MissingError, ModelError, OutputError
 from SAMI2ILib.weights.model_file import (
-    atomic_file,
     file_sha256,
     is_encoder_file,
     read_encoder_spec,
@@ -156,7 +156,8 @@ def copy_checked(path: Path, target: Path, sha256: str) -> None:
         InputError: The file changed in between.
         OutputError: The copy cannot be written.
     """
-    with atomic_file(target) as temporary:
+    make_folder(target.parent)
+    with atomic_path(target) as temporary:
         shutil.copyfile(path, temporary)
         if file_sha256(temporary) != sha256:
             raise InputError(f"The file {path} changed while it was copied.", "Try again.")

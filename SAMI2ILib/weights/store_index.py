@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.errors import OutputError
-from SAMI2ILib.weights.model_file import atomic_file
 
 INDEX_NAME: Final = "index.json"
 INDEX_VERSION: Final = 1
@@ -85,8 +85,8 @@ def write_index(folder: Path, index: StoreIndex) -> None:
         "files": {name: vars(record) for name, record in index.files.items()},
         "checkpoints": {name: vars(record) for name, record in index.checkpoints.items()},
     }
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+    make_folder(folder)
+    write_text(json.dumps(document, indent=1, sort_keys=True), path)
 
 
 def utc_now() -> str:

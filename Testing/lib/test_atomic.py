@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from SAMI2ILib.atomic import atomic_path
+from SAMI2ILib.atomic import atomic_folder, atomic_path, make_folder, write_text
 from SAMI2ILib.errors import OutputError
 
 
@@ -36,9 +36,7 @@ def test_failure_leaves_the_earlier_file_and_nothing_else(tmp_path, error):
 
 def test_missing_folder_is_said_with_what_to_do(tmp_path):
     with (
-        pytest.raises(
-            OutputError, match=r"The file 'x\.json' cannot be written: .*existing folder"
-        ),
+        pytest.raises(OutputError, match=r"'x\.json' cannot be written: .*existing folder"),
         atomic_path(tmp_path / "no" / "x.json"),
     ):
         pass
@@ -58,3 +56,47 @@ def test_file_has_the_permissions_of_a_new_file(tmp_path):
     with atomic_path(tmp_path / "atomic"):
         pass
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_text_keeps_its_letters_and_line_ends(tmp_path):
+    write_text("Käthe 頭\r\nnext\n", tmp_path / "x.txt")
+    assert (tmp_path / "x.txt").read_bytes() == "Käthe 頭\r\nnext\n".encode()
+
+
+def test_folder_is_made_with_its_parents_or_kept(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b" / "x").touch()
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b" / "x").is_file()
+
+
+def test_folder_in_the_place_of_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"The folder '.*deep' cannot be made: "):
+        make_folder(tmp_path / "file" / "deep")
+
+
+def test_folder_appears_with_its_files_or_stays_as_it_was(tmp_path):
+    folder = tmp_path / "a"
+
+    def write(text, fail=False):
+        with atomic_folder(folder) as staged:
+            (staged / text).touch()
+            if fail:
+                raise KeyboardInterrupt
+
+    write("first")
+    with pytest.raises(KeyboardInterrupt):
+        write("half", fail=True)
+    assert [path.name for path in folder.iterdir()] == ["first"]
+    write("second")
+    assert [path.name for path in folder.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_folder_without_a_place_is_said(tmp_path):
+    with (
+        pytest.raises(OutputError, match="'a' cannot be written"),
+        atomic_folder(tmp_path / "no" / "a"),
+    ):
+        pass

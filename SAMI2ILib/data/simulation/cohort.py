@@ -1,7 +1,6 @@
 """Simulate many heads into subject folders, in parallel, and go on where an earlier run stopped."""
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from SAMI2ILib import about
-from SAMI2ILib.data.simulation.files import make_folder, write_int16, write_json
+from SAMI2ILib.atomic import atomic_folder, make_folder
+from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.head import simulate_head
 from SAMI2ILib.data.simulation.options import ixi_options, random_options
 from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.data.simulation.sources import AnatomySource
-from SAMI2ILib.errors import InputError, OutputError
+from SAMI2ILib.errors import InputError
 
 VARIATIONS = ("wide", "ixi")
 COHORT_FILE = "cohort.json"
@@ -120,20 +120,11 @@ def _make_subject(plan: CohortPlan, number: int, folder: Path) -> Path:
     options = random_options(rng) if plan.vary == "wide" else ixi_options(rng)
     options = replace(options, **plan.fixed)
     head = simulate_head(source.load(anatomy_seed), head_seed, options)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".sami2i-", dir=folder.parent) as temporary:
-            staged = Path(temporary) / folder.name
-            staged.mkdir()
-            for name, volume in head.volumes().items():
-                write_int16(volume, staged / f"{name}.nii.gz")
-            record = {"source": source.name, "options": options.to_json(), "seed": plan.seed}
-            write_json(record, staged / _RECORD_FILE)
-            staged.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror or error}.",
-            "Choose a place with write permission and free space.",
-        ) from error
+    with atomic_folder(folder) as staged:
+        for name, volume in head.volumes().items():
+            write_int16(volume, staged / f"{name}.nii.gz")
+        record = {"source": source.name, "options": options.to_json(), "seed": plan.seed}
+        write_json(record, staged / _RECORD_FILE)
     return folder
 
 

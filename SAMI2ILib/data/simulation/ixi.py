@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib import about
+from SAMI2ILib.atomic import atomic_path, make_folder
 from SAMI2ILib.data.simulation.deform import rotation_matrix
-from SAMI2ILib.data.simulation.files import make_folder, write_bytes, write_int16, write_json
+from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.head import make_person, scan_person
 from SAMI2ILib.data.simulation.options import ixi_options
 from SAMI2ILib.data.simulation.parallel import run_in_processes
@@ -198,7 +199,8 @@ def _make_subject(
     if subject.fault == "corrupt T2":
         path = subject.path(folder, "T2")
         content = path.read_bytes()
-        write_bytes(content[: len(content) // 2], path)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content[: len(content) // 2])
     return subject.name
 
 

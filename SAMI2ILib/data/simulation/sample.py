@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from SAMI2ILib.data.simulation.files import make_folder, write_int16
+from SAMI2ILib.atomic import make_folder
+from SAMI2ILib.data.simulation.files import write_int16
 from SAMI2ILib.data.simulation.head import SimulatedHead, simulate_head
 from SAMI2ILib.data.simulation.options import HeadOptions
 from SAMI2ILib.data.simulation.sources import MNI, AnatomySource

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,26 +9,9 @@ import pytest
 from SAMI2ILib.errors import OutputError
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
-from SAMI2ILib.inference.provenance import (
-    describe_source_file,
-    is_synthetic_record,
-    sidecar_path,
-    write_sidecar,
-)
+from SAMI2ILib.inference.output_files import is_synthetic_record
+from SAMI2ILib.inference.provenance import describe_source_file, write_sidecar
 from SAMI2ILib.inference.translate_file import save_translation
-
-
-@pytest.mark.parametrize(
-    ("image", "sidecar"),
-    [
-        ("a/head.nii.gz", "a/head.json"),
-        ("head.NII.GZ", "head.json"),
-        ("head.v2.nrrd", "head.v2.json"),
-        ("head.mha", "head.json"),
-    ],
-)
-def test_sidecar_has_the_name_of_the_image(image, sidecar):
-    assert sidecar_path(Path(image)) == Path(sidecar)
 
 
 def test_source_file_is_named_without_its_folder(tmp_path):
@@ -49,26 +31,6 @@ def test_source_folder_is_named_by_its_content_alone(tmp_path):
         "file": "DICOM series of 2 files",
         "sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('{"synthetic": true}', True),
-        ('{"synthetic": false}', False),
-        ('{"MagneticFieldStrength": 3}', False),
-        ("[true]", False),
-        ("no JSON", False),
-    ],
-)
-def test_only_our_own_record_counts_as_one(tmp_path, text, expected):
-    path = tmp_path / "head.json"
-    path.write_text(text)
-    assert is_synthetic_record(path) is expected
-
-
-def test_missing_record_is_none(tmp_path):
-    assert not is_synthetic_record(tmp_path / "head.json")
 
 
 def test_record_keeps_letters_of_every_language(tmp_path):
@@ -96,10 +58,3 @@ def test_failed_volume_keeps_the_record_of_the_earlier_one(tmp_path, monkeypatch
         save_translation(Volume(np.ones((2, 3, 4)), np.eye(4)), {"run": 2}, tmp_path / "x.nrrd")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
     assert json.loads((tmp_path / "x.json").read_text())["run"] == 1
-
-
-def test_folder_that_cannot_be_made_is_said(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    volume = Volume(np.ones((2, 3, 4)), np.eye(4))
-    with pytest.raises(OutputError, match="The output folder 'out' cannot be made"):
-        save_translation(volume, {}, tmp_path / "file" / "out" / "x.nrrd")

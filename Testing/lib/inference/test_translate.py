@@ -13,8 +13,9 @@ from SAMI2ILib.imaging.working_grid import plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.translate import TranslateOptions, check_contrasts, translate
+from SAMI2ILib.weights import Normalization
 
-RAW = TranslateOptions(normalize=False, foreground=False)
+RAW = TranslateOptions(normalize=False)
 
 
 def affine(*columns, origin=(10.0, -20.0, 5.0)):
@@ -77,6 +78,19 @@ def test_identity_over_scale_is_the_clipped_input_inside_the_foreground(
     restored = translation.volume.array_kji / translation.scale
     assert np.abs(restored - expected)[mask].max() <= 1e-5 * percentile
     assert translation.scale == pytest.approx(1000 / percentile)
+
+
+def test_percentile_of_the_model_is_the_one_that_counts(
+    make_head, identity_model, identity_predictor
+):
+    normalization = Normalization(percentile=80.0)
+    preprocessing = replace(identity_model.spec.preprocessing, normalization=normalization)
+    model = replace(identity_model, spec=replace(identity_model.spec, preprocessing=preprocessing))
+    head = make_head()
+    translation = translate(head, model, identity_predictor)
+    expected = np.percentile(head.array_kji[find_foreground(head)], 80)
+    assert translation.percentile == pytest.approx(expected)
+    assert translation.volume.array_kji[head.array_kji > expected].min() == 1000
 
 
 @pytest.mark.parametrize("ijk_to_ras", WITH_RESAMPLING.values(), ids=WITH_RESAMPLING)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from SAMI2ILib.data.simulation.cohort import CohortPlan, simulate_cohort
-from SAMI2ILib.data.simulation.files import make_folder, write_bytes, write_int16, write_json
+from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.data.simulation.sources import AnatomySource, find_label_maps, mix_sources
 from SAMI2ILib.data.subjects import find_subjects
@@ -100,7 +100,7 @@ def test_cohort_says_when_its_folder_vanishes(plan, tmp_path):
     def remove(_done: int, _total: int) -> None:
         shutil.rmtree(folder)
 
-    with pytest.raises(OutputError, match="sim-0001 cannot be written"):
+    with pytest.raises(OutputError, match="'sim-0001' cannot be written"):
         simulate_cohort(plan, folder, workers=1, on_progress=remove)
 
 
@@ -155,18 +155,21 @@ def test_int16_file_reads_back_as_it_was(tmp_path):
 def test_writers_say_when_the_folder_is_not_there(tmp_path):
     missing = tmp_path / "nowhere"
     volume = Volume(np.zeros((2, 2, 2), np.float32), np.eye(4))
-    with pytest.raises(OutputError, match=r"x\.nii\.gz cannot be written"):
+    with pytest.raises(OutputError, match=r"'x\.nii\.gz' cannot be written"):
         write_int16(volume, missing / "x.nii.gz")
-    with pytest.raises(OutputError, match=r"x\.json cannot be written"):
+    with pytest.raises(OutputError, match=r"'x\.json' cannot be written"):
         write_json({}, missing / "x.json")
-    with pytest.raises(OutputError, match="x cannot be written"):
-        write_bytes(b"", missing / "x")
 
 
-def test_folder_in_the_place_of_a_file_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot be made"):
-        make_folder(tmp_path / "file" / "folder")
+def test_volume_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("ITK")
+
+    monkeypatch.setattr("SimpleITK.WriteImage", fail)
+    volume = Volume(np.zeros((2, 2, 2), np.float32), np.eye(4))
+    with pytest.raises(OutputError, match=r"'x\.nii\.gz' could not be written completely"):
+        write_int16(volume, tmp_path / "x.nii.gz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_processes_refuse_no_worker():

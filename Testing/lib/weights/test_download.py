@@ -325,7 +325,7 @@ def test_download_stops_a_server_that_never_ends(server, target, monkeypatch):
 
 def test_download_says_that_the_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be made"):
         download(server.url(), tmp_path / "file" / "file.bin")
 
 

@@ -19,7 +19,7 @@ from SAMI2ILib.weights import (
     write_model,
 )
 from SAMI2ILib.weights.header import MAX_DESCRIPTION_BYTES, MAX_HEADER_BYTES
-from SAMI2ILib.weights.model_file import MODEL_KEY, atomic_file
+from SAMI2ILib.weights.model_file import MODEL_KEY
 
 
 def write_raw(path, header, body=b""):
@@ -116,17 +116,6 @@ def test_write_says_that_the_folder_cannot_be_made(tmp_path, make_spec):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be made"):
         write_model(tmp_path / "file" / "m.safetensors", make_spec(), {"w": np.ones(1, np.float16)})
-
-
-def test_atomic_file_leaves_nothing_when_the_block_fails(tmp_path):
-    def fail():
-        with atomic_file(tmp_path / "a" / "file") as temporary:
-            temporary.write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert list((tmp_path / "a").iterdir()) == []
 
 
 def test_reading_a_description_does_not_read_the_tensors(make_model):

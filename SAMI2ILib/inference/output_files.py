@@ -1,0 +1,97 @@
+"""Where a synthetic volume goes, what it is called, and what it must never replace."""
+
+import json
+import os
+from pathlib import Path
+
+from SAMI2ILib.errors import InputError, OutputError
+from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
+
+DEFAULT_ENDING = ".nii.gz"
+# A header with its voxels in a second file becomes one file of the same family.
+_WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
+_BIDS_SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "FLAIR": "FLAIR"}
+
+
+def output_path(source: Path, output: Path, target: str) -> Path:
+    """Name the file to write.
+
+    Args:
+        source: The source file or DICOM folder.
+        output: With an image extension the file itself, anything else a folder.
+        target: The target contrast.
+
+    Returns:
+        In a folder `<source>_synth-<target>` in the source's format, or the BIDS name
+        `sub-X_desc-synthetic_<target>w` where the source has a BIDS name.
+    """
+    if image_ending(output) and not output.is_dir():
+        return output
+    # A link's own name, not that of what it points to: data sets may be links to hashed names.
+    named = source if source.name not in ("", "..") else source.resolve()
+    ending = "" if source.is_dir() else image_ending(named)
+    stem = named.name[: len(named.name) - len(ending)]
+    written_as = _WRITTEN_AS.get(ending, ending) or DEFAULT_ENDING
+    return output / (synthetic_name(stem, target) + written_as)
+
+
+def synthetic_name(stem: str, target: str) -> str:
+    """Name a synthetic volume after its source, so that the name says what it is.
+
+    Examples: `head` -> `head_synth-T2`; `sub-01_ses-2_T1w` -> `sub-01_ses-2_desc-synthetic_T2w`.
+    """
+    entities, _, suffix = stem.rpartition("_")
+    if entities.startswith("sub-") and suffix in _BIDS_SUFFIXES.values():
+        kept = [entity for entity in entities.split("_") if not entity.startswith("desc-")]
+        return "_".join([*kept, "desc-synthetic", _BIDS_SUFFIXES.get(target, target)])
+    return f"{stem}_synth-{target}"
+
+
+def sidecar_path(image: Path) -> Path:
+    """Name the sidecar of an image: `head_synth-T2.nii.gz` has `head_synth-T2.json`."""
+    return image.with_name(image_stem(image) + ".json")
+
+
+def image_stem(image: Path) -> str:
+    """The file name without the image's extension, of which ".nii.gz" is one."""
+    ending = image_ending(image)
+    return image.name[: -len(ending)] if ending else image.name
+
+
+def check_output(output: Path, source: Path) -> None:
+    """Refuse, before any work, an output that cannot be written or would replace a real scan.
+
+    Raises:
+        InputError: The output has another extension, or is the source, or an existing file that
+            is not a synthetic volume.
+        OutputError: The folder may not be written to.
+    """
+    if not output.name.endswith(WRITABLE_ENDINGS):
+        raise InputError(
+            f"{output.name!r} cannot be written in this format.",
+            f"Let the name end in {', '.join(WRITABLE_ENDINGS)}, in lower case.",
+        )
+    existing = next(folder for folder in output.absolute().parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise OutputError(
+            f"{existing.name or str(existing)!r} is not a folder that may be written to.",
+            "Choose another one for -o.",
+        )
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError("The output is the input itself.", "Choose another name for -o.")
+    sidecar = sidecar_path(output)
+    for path in (output, sidecar):
+        if path.exists() and path.stat().st_size and not is_synthetic_record(sidecar):
+            raise InputError(
+                f"{path.name!r} exists and is not a synthetic volume's; it is not replaced.",
+                "Choose another name for -o, or move the file away.",
+            )
+
+
+def is_synthetic_record(path: Path) -> bool:
+    """Whether a JSON file is a sidecar of ours."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and fields.get("synthetic") is True

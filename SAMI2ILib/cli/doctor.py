@@ -1,12 +1,13 @@
 """`sami2i doctor`: what works on this machine, and one line for the panel's status."""
 
 import argparse
+import importlib
 import importlib.metadata
 import importlib.util
 import json
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,18 +51,24 @@ MACOS_INTEL = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--json", action="store_true", help="write one JSON object")
+    parser.add_argument(
+        "--verify", action="store_true", help="import every package and compute on the device, too"
+    )
 
 
 def run(args: argparse.Namespace, console: "Console") -> int:
     """Examine the machine; 0 if a translation can run on it, 3 if something is missing."""
-    fields = examine()
+    fields = examine(verify=args.verify)
     console.say(json.dumps(fields) if args.json else _text(fields))
     console.result(fields)
     return 0 if fields["ready"] else MissingError.exit_code
 
 
-def examine() -> dict[str, Any]:
+def examine(*, verify: bool = False) -> dict[str, Any]:
     """Collect what the command prints; a missing or broken package is a finding, not an error.
+
+    Args:
+        verify: Import every package and run one small convolution on the device.
 
     Returns:
         JSON-ready facts; `ready` says whether a translation can run, `status` says it in a line.
@@ -69,9 +76,12 @@ def examine() -> dict[str, Any]:
     packages = {name: _version(name, REQUIRED[name]) for name in REQUIRED}
     extras = {name: _version(name, OPTIONAL[name]) for name in OPTIONAL}
     missing = [REQUIRED[name] for name, version in packages.items() if version is None]
-    device, device_problem = _device() if packages["torch"] else (None, "")
+    broken = _broken(packages) if verify else {}
+    device, device_problem = _device(verify) if packages["torch"] else (None, "")
     store, store_problem = _store() if all(packages[name] for name in _STORE_NEEDS) else (None, "")
-    status, ready = _status(missing, device, device_problem, store, store_problem)
+    broken_problems = [f"{name} does not load: {reason}" for name, reason in broken.items()]
+    problems = [text for text in (*broken_problems, device_problem, store_problem) if text]
+    status, ready = _status(missing, device, problems, store)
     return {
         "version": VERSION,
         "python": platform.python_version(),
@@ -79,11 +89,12 @@ def examine() -> dict[str, Any]:
         "machine": platform.machine(),
         "packages": packages | extras,
         "missing": missing,
+        "broken": broken,
         "back_ends": [name for name in ("torch", "openvino") if (packages | extras)[name]],
         "device": device,
         "bf16": None if device is None else device["precision"] == "bf16",
         "store": store,
-        "problems": [problem for problem in (device_problem, store_problem) if problem],
+        "problems": problems,
         "ready": ready,
         "status": status,
     }
@@ -103,15 +114,30 @@ def _version(module: str, distribution: str) -> str | None:
         return "unknown"
 
 
-def _device() -> tuple[dict[str, str] | None, str]:
+def _broken(packages: Mapping[str, str | None]) -> dict[str, str]:
+    """Import the installed packages; give the distributions that fail, each with the reason."""
+    broken = {}
+    for name in (name for name, version in packages.items() if version is not None):
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError, RuntimeError, AttributeError, TypeError, ValueError) as error:
+            # What half an installation, or a library built for another version, raises.
+            broken[REQUIRED[name]] = _first_line(error)
+    return broken
+
+
+def _device(verify: bool) -> tuple[dict[str, str] | None, str]:
     try:
-        from SAMI2ILib.inference.device import select_device
+        from SAMI2ILib.inference.device import device_trouble, select_device
 
         device = select_device("auto")
+        trouble = device_trouble(device) if verify else ""
     except (ImportError, OSError, RuntimeError, AttributeError, Sami2iError) as error:
         # A library that does not load is an OSError on Windows and an ImportError elsewhere; a
         # torch that is too old lacks attributes.
         return None, f"PyTorch does not work: {_first_line(error)}"
+    if trouble:
+        return None, f"PyTorch does not work: {trouble}"
     fields = ("name", "description", "reason", "precision")
     return {field: str(getattr(device, field)) for field in fields}, ""
 
@@ -147,9 +173,8 @@ def _free_bytes(folder: Path) -> int | None:
 def _status(
     missing: Sequence[str],
     device: dict[str, str] | None,
-    device_problem: str,
+    problems: Sequence[str],
     store: dict[str, Any] | None,
-    store_problem: str,
 ) -> tuple[str, bool]:
     """Give the one line for the panel, and whether a translation can run."""
     trouble = ""
@@ -159,8 +184,8 @@ def _status(
         trouble = "PyTorch is not installed."
     elif missing:
         trouble = f"Not installed: {', '.join(missing)}."
-    elif device_problem or store_problem:
-        trouble = device_problem or store_problem
+    elif problems:
+        trouble = problems[0]
     elif store is None or not (store["bundled"] or store["user"]):
         trouble = "There is no model yet."
     if trouble or device is None:

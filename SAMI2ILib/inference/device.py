@@ -75,6 +75,21 @@ def select_device(request: str = "auto", precision: str = "auto") -> Device:
     return _cuda(index, "it was asked for", precision)
 
 
+def device_trouble(device: Device) -> str:
+    """Run one small convolution in the device's precision.
+
+    Returns:
+        Why the device cannot be used; an empty string when it works.
+    """
+    try:
+        image = torch.ones(1, 1, 8, 8, device=device.name, dtype=device.dtype)
+        kernel = torch.ones(1, 1, 3, 3, device=device.name, dtype=device.dtype)
+        works = bool((torch.nn.functional.conv2d(image, kernel) == 9).all().item())
+    except (RuntimeError, AssertionError) as error:
+        return f"a test operation on {device.name} failed ({str(error).splitlines()[0]})"
+    return "" if works else f"{device.name} computed a wrong result"
+
+
 def cpu_gains_from_bf16() -> bool:
     """Whether this CPU multiplies bf16 matrices faster than fp32 ones.
 

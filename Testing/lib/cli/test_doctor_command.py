@@ -64,9 +64,10 @@ def machine(monkeypatch, tmp_path):
     place_device(monkeypatch, lambda _request: CPU)
 
 
-def place_device(monkeypatch, select_device):
+def place_device(monkeypatch, select_device, trouble=""):
     module = ModuleType("SAMI2ILib.inference.device")
     module.select_device = select_device
+    module.device_trouble = lambda _device: trouble
     monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.device", module)
 
 
@@ -232,3 +233,40 @@ def test_doctor_says_that_intel_macos_is_not_supported(run, model, monkeypatch):
 def test_doctor_finds_the_free_space_of_a_store_that_is_not_made_yet(run, monkeypatch, tmp_path):
     monkeypatch.setenv("SAMI2I_MODELS", str(tmp_path / "a" / "b"))
     assert run()[1]["store"]["free_bytes"] > 0
+
+
+def importing(monkeypatch, **failures):
+    def import_module(name):
+        if name in failures:
+            raise failures[name]
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+
+
+def test_doctor_imports_every_installed_package_when_it_verifies(run, model, monkeypatch):
+    without(monkeypatch, "scipy")
+    imported = []
+    monkeypatch.setattr(importlib, "import_module", imported.append)
+    run()
+    assert imported == []
+    run("--verify")
+    assert imported == [name for name in doctor.REQUIRED if name != "scipy"]
+
+
+def test_doctor_says_which_package_does_not_load(run, model, monkeypatch):
+    importing(monkeypatch, sam2=ImportError("no build_sam\nmore"), tqdm=OSError("damaged"))
+    code, fields, _text = run("--verify")
+    assert code == 3
+    assert fields["broken"] == {"sam2": "no build_sam", "tqdm": "damaged"}
+    assert fields["status"] == "sam2 does not load: no build_sam"
+    assert run()[1]["broken"] == {}
+
+
+def test_doctor_says_that_the_device_computes_wrongly_when_it_verifies(run, model, monkeypatch):
+    importing(monkeypatch)
+    place_device(monkeypatch, lambda _request: CUDA, trouble="cuda:0 computed a wrong result")
+    assert run()[0] == 0
+    code, fields, _text = run("--verify")
+    assert code == 3
+    assert fields["device"] is None
+    assert fields["status"] == "PyTorch does not work: cuda:0 computed a wrong result"

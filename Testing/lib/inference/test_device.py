@@ -5,7 +5,7 @@ import torch
 
 from SAMI2ILib.errors import InputError, MissingError
 from SAMI2ILib.inference import device as device_module
-from SAMI2ILib.inference.device import cpu_gains_from_bf16, select_device
+from SAMI2ILib.inference.device import cpu_gains_from_bf16, device_trouble, select_device
 
 
 @pytest.fixture
@@ -83,3 +83,20 @@ def test_trouble_names_the_missing_gpu():
         "no CUDA device was found",
         "this build of PyTorch has no CUDA",
     )
+
+
+def test_device_that_computes_has_no_trouble():
+    for precision in ("fp32", "bf16"):
+        assert device_trouble(select_device("cpu", precision)) == ""
+
+
+def test_device_that_fails_or_computes_wrongly_is_in_trouble(monkeypatch):
+    cpu = select_device("cpu", "fp32")
+
+    def fail(_image, _kernel):
+        raise RuntimeError("no kernel image\nmore")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", fail)
+    assert device_trouble(cpu) == "a test operation on cpu failed (no kernel image)"
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda image, _kernel: image)
+    assert device_trouble(cpu) == "cpu computed a wrong result"

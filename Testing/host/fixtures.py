@@ -1,0 +1,31 @@
+"""pytest fixtures of the host; a conftest.py imports them by name."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from . import whyUnavailable
+
+
+@pytest.fixture
+def slicerHost() -> Iterator[Any]:
+    """The host, reset after the test; an exception in a slot or a VTK error fails the test."""
+    reason = whyUnavailable()
+    if reason:
+        pytest.skip(reason)
+    from .start import start
+
+    host = start()
+    with host.catching():
+        yield host
+        host.reset()
+        exceptions, errors = host.takeExceptions(), host.takeVtkErrors()
+    if exceptions:
+        texts = ["".join(traceback.format_exception(error)) for error in exceptions]
+        pytest.fail("Exception in a slot or observer:\n" + "\n".join(texts), pytrace=False)
+    if errors:
+        pytest.fail("Unexpected VTK errors:\n" + "\n".join(errors), pytrace=False)

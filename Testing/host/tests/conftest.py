@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import pytest
+
+from Testing.host.fixtures import slicerHost
+
+__all__ = ["slicerHost"]
+
+BRIGHTEN = Path(__file__).with_name("Brighten") / "Brighten.py"
+
+
+@pytest.fixture
+def brighten(slicerHost):
+    """The template module's panel, loaded and entered."""
+    return slicerHost.openModule(BRIGHTEN)

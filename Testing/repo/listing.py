@@ -32,6 +32,6 @@ def packaged_files(folder):
 def cmake_list(path, variable):
     """Read the entries of `set(variable ...)` in a CMake file."""
     text = (REPOSITORY / path).read_text(encoding="utf-8")
-    match = re.search(rf"set\({variable}\n(.*?)\n\s*\)", text, flags=re.DOTALL)
+    match = re.search(rf"set\({variable}\n(.*?)^\s*\)", text, flags=re.DOTALL | re.MULTILINE)
     assert match, f"{path} sets no {variable}"
     return {line.strip() for line in match.group(1).splitlines()}

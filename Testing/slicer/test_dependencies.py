@@ -1,0 +1,358 @@
+"""Installing, checking and repairing packages, with a small Slicer that remembers its calls."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pytest
+from packaging.requirements import Requirement
+from SAMI2IPanel import packages
+from SAMI2IPanel.dependencies import Dependencies
+from SAMI2IPanel.dependency_error import DependencyError
+
+from Testing.slicer.published_wheels import NEWEST, SLICER
+
+OWN = {name: version for name, (version, _) in SLICER["5.12"].items()} | {"pip": "26.1.1"}
+ALL = OWN | {
+    name: version for name, (version, _) in NEWEST.items() if name not in OWN
+} | {"sam2": "1.1.0"}  # fmt: skip
+
+
+class SmallSlicer:
+    """Installs by writing versions down, and answers the check from `broken`."""
+
+    def __init__(self, folder, versions):
+        self.folder = folder
+        self.installed = dict(versions)
+        self.calls = []
+        self.constraints = []
+        self.broken = {}
+        self.onMainThread = True
+        self.pipRuns = False
+        self.hasExtension = True
+        self.failure = None
+        self.sideEffect = {}
+        self.answer = None
+
+    def versions(self):
+        return dict(self.installed)
+
+    def isMainThread(self):
+        return self.onMainThread
+
+    def isPipRunning(self):
+        return self.pipRuns
+
+    def hasTorchExtension(self):
+        return self.hasExtension
+
+    def packageFolder(self):
+        return self.folder
+
+    def installTorch(self, torchVersion, torchvisionVersion, log):
+        self._pip(["torch extension", torchVersion, torchvisionVersion], log)
+        for name in ("torch", "torchvision"):
+            self.installed[name] = NEWEST[name][0]
+            self.broken.pop(name, None)
+
+    def uninstallTorch(self, log):
+        self._pip(["uninstall torch"], log)
+        self.installed = {k: v for k, v in self.installed.items() if not k.startswith("torch")}
+
+    def pipInstall(self, arguments, log):
+        self._pip(arguments, log)
+        names = [a for a in arguments if not a.startswith("-") and not a.endswith(".txt")]
+        if "--requirement" in arguments:
+            names.append("sam2")
+        for name in (packages.canonicalName(Requirement(text)) for text in names):
+            self.installed[name] = ALL[name]
+            self.broken.pop(name, None)
+        self.installed |= self.sideEffect
+
+    def runPython(self, arguments, limitSeconds):
+        self.calls.append("check")
+        if self.answer is not None:
+            return self.answer
+        absent = [name for name in ("torch", "sam2", "scikit-image") if name not in self.installed]
+        broken = dict.fromkeys(self.broken, "DLL load failed")
+        device = None if "torch" in absent or "torch" in broken else {"name": "cpu"}
+        status = "Not ready." if absent or broken else "Ready on the CPU."
+        report = {"missing": absent, "broken": broken, "device": device, "status": status}
+        return 0, json.dumps(report) + "\n", ""
+
+    def _pip(self, call, log):
+        self.calls.append(call)
+        self.environment = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SAM2_"))}
+        if address := self.environment.get("PIP_CONSTRAINT"):
+            path = Path(url2pathname(urlsplit(address.split()[-1]).path))
+            self.constraints = path.read_text(encoding="utf-8").split()
+        log("Collecting what was asked for")
+        if self.failure:
+            log(self.failure)
+            raise subprocess.CalledProcessError(1, "pip")
+
+
+@pytest.fixture
+def make(tmp_path):
+    def make(versions=OWN, free=100 * 10**9, **options):
+        slicer = SmallSlicer(tmp_path, versions)
+        dependencies = Dependencies(
+            services=slicer,
+            versions=slicer.versions,
+            freeBytes=lambda _folder: free,
+            **{"machine": ("Linux", "x86_64")} | options,
+        )
+        return slicer, dependencies
+
+    return make
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+def test_installation_goes_from_pytorch_to_sam2(make, log):
+    slicer, dependencies = make()
+    dependencies.install(log.append)
+    torch, rest, sam2, check = slicer.calls
+    assert torch == ["torch extension", ">=2.5.1", ">=0.20.1"]
+    assert rest[0] == "--prefer-binary"
+    assert {"scikit-image>=0.22", "safetensors>=0.4.3"} <= set(rest)
+    assert sam2[:4] == ["--no-deps", "--no-build-isolation", "--require-hashes", "--requirement"]
+    assert "--hash=sha256:" in Path(sam2[4]).read_text(encoding="utf-8")
+    assert check == "check"
+    assert dependencies.missing() == []
+    assert "Collecting what was asked for" in log
+    assert log[-1] == "Ready on the CPU."
+
+
+def test_pip_is_told_to_keep_slicers_packages_and_the_environment_is_taken_back(make, log):
+    before = dict(os.environ)
+    slicer, dependencies = make()
+    dependencies.install(log.append)
+    assert {"numpy==2.4.6", "simpleitk==2.5.5", "requests==2.34.2"} <= set(slicer.constraints)
+    assert slicer.environment["SAM2_BUILD_CUDA"] == "0"
+    assert slicer.environment["PIP_PROGRESS_BAR"] == "raw"
+    assert slicer.environment["PIP_NO_INPUT"] == "1"
+    assert dict(os.environ) == before
+
+
+def test_constraints_of_the_user_stay(make, log, monkeypatch):
+    monkeypatch.setenv("PIP_CONSTRAINT", "mine.txt")
+    slicer, dependencies = make()
+    dependencies.install(log.append)
+    assert slicer.environment["PIP_CONSTRAINT"].startswith("mine.txt file://")
+    assert os.environ["PIP_CONSTRAINT"] == "mine.txt"
+
+
+def test_pip_before_24_1_is_not_asked_for_lines_of_progress(make, log):
+    slicer, dependencies = make(OWN | {"pip": "23.3"})
+    dependencies.install(log.append)
+    assert "PIP_PROGRESS_BAR" not in slicer.environment
+
+
+def test_nothing_is_downloaded_when_all_is_there(make, log):
+    slicer, dependencies = make(ALL, free=0)
+    dependencies.install(log.append)
+    assert slicer.calls == ["check"]
+
+
+def test_only_what_is_missing_is_installed(make, log):
+    slicer, dependencies = make({k: v for k, v in ALL.items() if k != "iopath"})
+    dependencies.install(log.append)
+    assert slicer.calls == [["--prefer-binary", "iopath<0.2,>=0.1.10"], "check"]
+    assert "torch==2.14.1" in slicer.constraints
+
+
+def test_question_names_packages_and_room(make):
+    _slicer, dependencies = make(free=42 * 10**9)
+    question = dependencies.question()
+    assert "torch, torchvision" in question
+    assert "up to 6.5 GB; 42.0 GB are free" in question
+    assert "PyTorch extension" in question
+    _slicer, dependencies = make({k: v for k, v in ALL.items() if k != "iopath"})
+    assert "not there yet: iopath." in dependencies.question()
+    assert "PyTorch" not in dependencies.question()
+
+
+def test_intel_macos_is_not_supported_and_says_why(make, log):
+    slicer, dependencies = make(machine=("Darwin", "x86_64"))
+    assert "PyTorch stops at 2.2 and sam2 asks for 2.5.1" in dependencies.platformProblem()
+    with pytest.raises(DependencyError, match=r"PyTorch stops at 2\.2.*Linux or Windows"):
+        dependencies.install(log.append)
+    assert slicer.calls == []
+
+
+def test_other_platforms_have_no_problem(make):
+    for machine in (("Linux", "x86_64"), ("Windows", "AMD64"), ("Darwin", "arm64")):
+        assert make(machine=machine)[1].platformProblem() == ""
+
+
+def test_pytorch_extension_is_needed(make, log):
+    slicer, dependencies = make()
+    slicer.hasExtension = False
+    with pytest.raises(DependencyError, match="PyTorch extension is not installed") as caught:
+        dependencies.install(log.append)
+    assert "Extensions Manager" in caught.value.hint
+    assert slicer.calls == []
+
+
+def test_installation_runs_on_the_main_thread_only(make, log):
+    slicer, dependencies = make()
+    slicer.onMainThread = False
+    with pytest.raises(DependencyError, match="main thread only"):
+        dependencies.install(log.append)
+
+
+def test_two_installations_do_not_run_at_once(make, log):
+    slicer, dependencies = make()
+    inside = []
+
+    def installAgain(_line):
+        with pytest.raises(DependencyError, match="being installed already"):
+            dependencies.install(inside.append)
+
+    dependencies.install(installAgain)
+    assert inside == []
+    slicer.pipRuns = True
+    with pytest.raises(DependencyError, match="being installed already"):
+        dependencies.repair(log.append)
+
+
+def test_full_disk_is_said_before_anything_is_downloaded(make, log):
+    slicer, dependencies = make(free=5 * 10**9)
+    with pytest.raises(DependencyError, match=r"GB of free disk are needed.*; 5\.0 GB are there"):
+        dependencies.install(log.append)
+    assert slicer.calls == []
+
+
+def test_folder_that_cannot_be_written_is_said_before_anything_is_downloaded(make, log):
+    slicer, dependencies = make({k: v for k, v in ALL.items() if k != "iopath"})
+    slicer.folder = slicer.folder / "missing"
+    with pytest.raises(DependencyError, match="cannot be written"):
+        dependencies.install(log.append)
+    assert slicer.calls == []
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("ERROR: No matching distribution found for torch>=2.5.1", "HTTPS_PROXY"),
+        ("ERROR: Could not install: [Errno 28] No space left on device", "Free some space"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "another network"),
+        ("ERROR: [WinError 5] Access is denied: 'c10.dll'", "Restart Slicer"),
+        ("ERROR: something new", "Read the log"),
+    ],
+)
+def test_failure_of_pip_gives_its_reason_and_what_to_do(make, log, said, hint):
+    slicer, dependencies = make()
+    slicer.failure = said
+    with pytest.raises(DependencyError) as caught:
+        dependencies.install(log.append)
+    assert caught.value.message == f"pip could not install the packages: {said}"
+    assert hint in caught.value.hint
+    assert slicer.calls[1:] == []
+
+
+def test_failure_outside_pip_is_an_error_of_the_installation(make, log):
+    slicer, dependencies = make()
+
+    def installTorch(*_arguments):
+        raise ImportError("libtorch.so: cannot open\nmore")
+
+    slicer.installTorch = installTorch
+    with pytest.raises(DependencyError, match=r"could not be installed: libtorch\.so: cannot open"):
+        dependencies.install(log.append)
+
+
+def test_change_of_slicers_own_package_is_an_error(make, log):
+    slicer, dependencies = make()
+    slicer.sideEffect = {"numpy": "3.0"}
+    with pytest.raises(DependencyError, match=r"numpy 2\.4\.6 -> 3\.0"):
+        dependencies.install(log.append)
+
+
+def test_slicer_that_is_too_old_is_not_changed(make, log):
+    slicer, dependencies = make(ALL | {"numpy": "1.21.0"})
+    with pytest.raises(DependencyError, match=r"too old: numpy.*Slicer 5\.10"):
+        dependencies.install(log.append)
+    assert slicer.calls == []
+
+
+def test_package_that_does_not_load_after_the_installation_is_said(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.broken = {"scikit-image": ""}
+    with pytest.raises(DependencyError, match=r"Not ready.*Repair packages"):
+        dependencies.install(log.append)
+
+
+def test_package_that_is_still_missing_is_said(make, log):
+    _slicer, dependencies = make(ALL)
+    _slicer.installed.pop("sam2")
+    _slicer.pipInstall = lambda _arguments, _log: None
+    with pytest.raises(DependencyError, match="Still not installed: sam2"):
+        dependencies.install(log.append)
+
+
+def test_check_that_crashes_is_said_with_its_exit_code(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.answer = (-11, "", "Fatal Python error: Segmentation fault")
+    with pytest.raises(DependencyError, match=r"ended early \(exit code -11\)"):
+        dependencies.install(log.append)
+    assert "Fatal Python error: Segmentation fault" in log
+
+
+def test_repair_installs_the_same_version_of_what_does_not_load(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.broken = {"scikit-image": ""}
+    dependencies.repair(log.append)
+    again = ["--force-reinstall", "--no-deps", f"scikit-image=={ALL['scikit-image']}"]
+    assert slicer.calls == ["check", again, "check"]
+
+
+def test_repair_of_sam2_builds_it_again(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.broken = {"sam2": ""}
+    dependencies.repair(log.append)
+    _check, sam2, _check = slicer.calls
+    assert {"--force-reinstall", "--no-deps", "--require-hashes"} <= set(sam2)
+
+
+def test_repair_of_pytorch_goes_through_its_extension(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.broken = {"torch": ""}
+    dependencies.repair(log.append)
+    names = [call if isinstance(call, str) else call[0] for call in slicer.calls]
+    assert names == ["check", "uninstall torch", "torch extension", "check"]
+
+
+def test_repair_takes_a_crash_for_pytorchs(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.answer = (-11, "", "")
+    with pytest.raises(DependencyError, match="ended early"):
+        dependencies.repair(log.append)
+    assert ["uninstall torch"] in slicer.calls
+
+
+def test_repair_adds_what_is_missing(make, log):
+    slicer, dependencies = make({k: v for k, v in ALL.items() if k != "scikit-image"})
+    dependencies.repair(log.append)
+    assert slicer.calls == ["check", ["--prefer-binary", "scikit-image>=0.22"], "check"]
+
+
+def test_repair_touches_nothing_when_all_works(make, log):
+    slicer, dependencies = make(ALL)
+    dependencies.repair(log.append)
+    assert slicer.calls == ["check", "check"]
+
+
+def test_repair_leaves_slicers_own_packages_to_slicer(make, log):
+    slicer, dependencies = make(ALL)
+    slicer.broken = {"SimpleITK": ""}
+    with pytest.raises(DependencyError, match=r"do not load: simpleitk.*Install Slicer again"):
+        dependencies.repair(log.append)
+    assert slicer.calls == ["check"]

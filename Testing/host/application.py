@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import os
 import shutil
@@ -52,6 +53,8 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.setApplicationName("Slicer")
         self.setOrganizationName("TestHost")
         self._hostTemporary = tempfile.mkdtemp(prefix="slicer-test-host-")
+        atexit.register(shutil.rmtree, self._hostTemporary, ignore_errors=True)
+        (Path(self._hostTemporary) / "share" / "ColorFiles").mkdir(parents=True)
         self._useOwnSettings()
         self._hostStartupEnvironment = QtCore.QProcessEnvironment.systemEnvironment()
         self._providePythonSlicer()
@@ -59,6 +62,8 @@ class qSlicerApplication(QtWidgets.QApplication):
         self._hostScene = slicer.vtkMRMLScene()
         self._hostLogic = slicer.vtkSlicerApplicationLogic()
         self._hostLogic.SetTemporaryPath(self._hostTemporary)
+        self._hostLogic.SetHomeDirectory(self._hostTemporary)
+        self._hostLogic.SetShareDirectory("share")
         self._hostLogic.SetMRMLScene(self._hostScene)
         self._connectDataIO()
         slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance().SetMRMLApplicationLogic(
@@ -97,10 +102,6 @@ class qSlicerApplication(QtWidgets.QApplication):
             script.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
             script.chmod(0o755)
         os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
-
-    def _dispose(self) -> None:
-        self._hostLayout._dispose()
-        shutil.rmtree(self._hostTemporary, ignore_errors=True)
 
     # The scene and its logics
 

@@ -28,10 +28,11 @@ class Host:
         self.scene = app.mrmlScene()
         self.exceptions: list[BaseException] = []
         self._vtkMessages = VtkMessages()
-        self._colors = slicer.vtkMRMLColorLogic()
+        self._colors = slicer.vtkSlicerColorLogic()
         self._colors.SetMRMLApplicationLogic(app.applicationLogic())
         self._colors.SetMRMLScene(self.scene)
         app.applicationLogic().SetColorLogic(self._colors)
+        app.applicationLogic().SetModuleLogic("Colors", self._colors)
         self._subjectHierarchy = SubjectHierarchyKeeper(self.scene)
         self._ownNodes = set(self._nodeIDs())
 

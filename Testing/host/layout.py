@@ -143,6 +143,3 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     def resumeRender(self) -> None:
         pass
-
-    def _dispose(self) -> None:
-        self._hostWidgets.clear()

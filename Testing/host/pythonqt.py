@@ -111,7 +111,20 @@ def qtProperty(name: str, reader: Any, writable: bool) -> property:
                 f"an object of type {type(value).__name__} ({value!r})."
             )
 
+    if isinstance(reader, staticmethod):
+        return PropertyAndStatic(read, write, reader.__func__)
     return property(read, write)
+
+
+class PropertyAndStatic(property):
+    """`timer.singleShot` is a property, `qt.QTimer.singleShot(...)` a static function."""
+
+    def __init__(self, read: Any, write: Any, static: Any) -> None:
+        super().__init__(read, write)
+        self._static = static
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self._static if instance is None else super().__get__(instance, owner)
 
 
 def attributeReader(inC: Any) -> Callable[[Any, str], Any]:
@@ -232,15 +245,14 @@ def relayTo(callback: Callable[..., Any]) -> Callable[..., None]:
 
 
 def positionalCount(callback: Callable[..., Any]) -> int | None:
-    """How many positional arguments the target takes; None for any number."""
-    try:
-        parameters = inspect.signature(callback).parameters.values()
-    except (TypeError, ValueError):
-        return 0  # a method of a C++ class: PythonQt passes nothing it does not ask for
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+    """How many arguments PythonQt passes: what a Python function takes, else all (None)."""
+    function = getattr(callback, "__func__", callback)
+    if (
+        not isinstance(function, types.FunctionType)
+        or function.__code__.co_flags & inspect.CO_VARARGS
+    ):
         return None
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in kinds for parameter in parameters)
+    return function.__code__.co_argcount - (function is not callback)
 
 
 def findChildren(

@@ -25,6 +25,7 @@ class SliceRendering:
         self._mapper.SetColorLevel(127.5)
         self._actor = vtk.vtkActor2D()
         self._actor.SetMapper(self._mapper)
+        self._actor.GetProperty().SetDisplayLocationToBackground()
         self._renderer.AddViewProp(annotation)
         self.resize(size)
 

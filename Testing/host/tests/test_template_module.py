@@ -53,13 +53,13 @@ def test_parameters_write_widgets(brighten):
 
 def test_parameters_refuse_values_that_the_annotation_forbids(brighten):
     node = brighten._parameterNode
-    with pytest.raises(ValueError, match="not within -100 to 100"):
+    with pytest.raises(ValueError, match=r"-100.* 100"):
         node.amount = 101
-    with pytest.raises(ValueError, match="is none of"):
+    with pytest.raises(ValueError, match="divide"):
         node.mode = "divide"
-    with pytest.raises(TypeError, match="is a bool, not a str"):
+    with pytest.raises(TypeError, match="bool"):
         node.invert = "yes"
-    with pytest.raises(ValueError, match="no parameter 'volume'"):
+    with pytest.raises(ValueError, match="volume"):
         node.setValue("volume", 1)
     assert node.amount == 10
 

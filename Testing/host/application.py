@@ -16,28 +16,34 @@ from PySide6 import QtCore, QtWidgets
 
 from .io_manager import qSlicerCoreIOManager
 from .layout import qSlicerLayoutManager
-from .modules import ModuleSelector, qSlicerModuleManager
+from .modules import qSlicerModuleManager, qSlicerModuleSelectorToolBar
+from .mrml_widgets import option
 
 Property, Signal = QtCore.Property, QtCore.Signal
 
 
-class CommandOptions:
+class qSlicerCommandOptions(QtCore.QObject):
     """The options of the command line that modules ask for."""
 
-    testingEnabled = True
-    noMainWindow = False
-    runPythonAndExit = False
+    def __init__(self) -> None:
+        super().__init__()
+        self._hostTesting = True
+
+    testingEnabled = Property(bool, lambda self: self._hostTesting)
+    noMainWindow = Property(bool, lambda _self: False)
+    runPythonAndExit = option("runPythonAndExit", bool, False)
 
 
 class qSlicerMainWindow(QtWidgets.QMainWindow):
     """The window's parts that a module reaches: status bar and module selector."""
 
-    def __init__(self, selector: ModuleSelector) -> None:
+    def __init__(self, selector: qSlicerModuleSelectorToolBar) -> None:
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self._hostSelector = selector
+        self.addToolBar(selector)
 
-    def moduleSelector(self) -> ModuleSelector:
+    def moduleSelector(self) -> qSlicerModuleSelectorToolBar:
         return self._hostSelector
 
 
@@ -58,7 +64,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         self._useOwnSettings()
         self._hostStartupEnvironment = QtCore.QProcessEnvironment.systemEnvironment()
         self._providePythonSlicer()
-        self._hostOptions = CommandOptions()
+        self._hostOptions = qSlicerCommandOptions()
         self._hostScene = slicer.vtkMRMLScene()
         self._hostLogic = slicer.vtkSlicerApplicationLogic()
         self._hostLogic.SetTemporaryPath(self._hostTemporary)
@@ -128,11 +134,11 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     # Settings, command line, environment
 
-    def commandOptions(self) -> CommandOptions:
+    def commandOptions(self) -> qSlicerCommandOptions:
         return self._hostOptions
 
     def testingEnabled(self) -> bool:
-        return self._hostOptions.testingEnabled
+        return self._hostOptions._hostTesting
 
     def userSettings(self) -> QtCore.QSettings:
         return self._hostSettings
@@ -158,9 +164,6 @@ class qSlicerApplication(QtWidgets.QApplication):
         return str(path)
 
     # Texts and looks
-
-    def translate(self, _context: str, text: str) -> str:
-        return text
 
     def moduleDocumentationUrl(self, moduleName: str) -> str:
         return (

@@ -94,7 +94,7 @@ class Host:
 
         Testing mode, in which `slicer.util` shows no dialogs, is off from here on.
         """
-        self.app.commandOptions().testingEnabled = False
+        self.app.commandOptions()._hostTesting = False
         ANSWERS.waiting.extend(answers)
 
     @property
@@ -169,7 +169,7 @@ class Host:
         self.processEvents()
         ANSWERS.clear()
         SampleDataLogic.sources.clear()
-        self.app.commandOptions().testingEnabled = True
+        self.app.commandOptions()._hostTesting = True
         self.app.settings().clear()
         while self.app.overrideCursor() is not None:
             self.app.restoreOverrideCursor()

@@ -8,7 +8,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
-from .mrml_widgets import option
+from .mrml_widgets import option, qMRMLWidget
 from .slice_rendering import SliceRendering
 
 Property, Signal = QtCore.Property, QtCore.Signal
@@ -52,11 +52,12 @@ class qMRMLSliceView(QtWidgets.QWidget):
         return self._hostRendering
 
 
-class qMRMLSliceWidget(QtWidgets.QWidget):
+class qMRMLSliceWidget(qMRMLWidget):
     """A slice view with its logic and nodes."""
 
     def __init__(self, logic: Any) -> None:
         super().__init__()
+        self.setMRMLScene(logic.GetMRMLScene())
         self._hostLogic = logic
         self._hostView = qMRMLSliceView(logic)
 

@@ -125,7 +125,7 @@ class qSlicerModuleManager(QtCore.QObject):
         super().__init__(app)
         self._hostModules: dict[str, qSlicerScriptedLoadableModule] = {}
         self._hostFactory = qSlicerModuleFactoryManager(self)
-        self._hostSelector = ModuleSelector(self)
+        self._hostSelector = qSlicerModuleSelectorToolBar(self)
         slicer.modules = sys.modules["slicer.modules"] = types.ModuleType("slicer.modules")
 
     def factoryManager(self) -> qSlicerModuleFactoryManager:
@@ -185,13 +185,13 @@ class qSlicerModuleManager(QtCore.QObject):
         slicer.selfTests.pop(name, None)
 
 
-class ModuleSelector(QtCore.QObject):
+class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
     """Switches between modules: the old one is left, the new one entered."""
 
     moduleSelected = Signal(str)
 
     def __init__(self, manager: qSlicerModuleManager) -> None:
-        super().__init__(manager)
+        super().__init__()
         self._hostManager = manager
         self._hostName = ""
 

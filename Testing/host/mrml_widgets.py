@@ -60,8 +60,14 @@ class qMRMLWidget(_SceneHolder, QtWidgets.QWidget):
 
 
 @register
-class qSlicerWidget(qMRMLWidget):
+class qSlicerWidget(_SceneHolder, QtWidgets.QWidget):
     """The base of module widgets."""
+
+    mrmlSceneChanged = Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._hostScene = None
 
 
 @register

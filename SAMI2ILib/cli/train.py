@@ -60,14 +60,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     import torch
 
-    from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.inference.device import cpu_multiplies_faster_in_bf16, select_device
     from SAMI2ILib.training.export import export_models
     from SAMI2ILib.training.loop import load_result, train
 
-    device = select_device(args.device, "auto" if config.bf16 else "fp32")
-    console.start(device.description, device.reason)
     if config.threads:
         torch.set_num_threads(config.threads)
+    device = select_device(args.device, "auto" if config.bf16 else "fp32")
+    if config.bf16 and not device.is_cuda and cpu_multiplies_faster_in_bf16():
+        device = replace(device, precision="bf16")
+    console.start(f"{device.description}, {device.precision}", device.reason)
     subjects = _prepare(config, args.cache or args.output / "slices", console)
     if args.export_only:
         result = load_result(config, args.output)

@@ -98,7 +98,8 @@ def _build_sam_i2i(parts: _Parts) -> nn.Module:
             "Get the file again from where it came.",
         )
     decoder = Decoder(DecoderConfig.from_json(spec.decoder))
-    encoder = Encoder(_load_trunk(parts, HieraConfig.from_json(spec.encoder.hiera)))
+    trunk = _load_trunk(parts, HieraConfig.from_json(spec.encoder.hiera))
+    encoder = Encoder(trunk, upscale=decoder.config.encoder_upscale)
     load_strictly(decoder, _with_prefix(parts.tensors, DECODER_PREFIX), "decoder")
     return SamI2I(encoder, decoder)
 

@@ -17,11 +17,15 @@ from SAMI2ILib.models.config_json import (
     config_from_json,
     config_to_json,
 )
+from SAMI2ILib.models.detail_branch import DetailBranch
 from SAMI2ILib.models.mask_unit_attention import MaskUnitAttention
 from SAMI2ILib.models.variants import HieraConfig
 
 FUSIONS = 3
 NORM_EPSILON = 1e-6  # as in SAM2's trunk
+TRUNK_STRIDE = 4
+"""Stride of the trunk's finest map: an encoder that enlarges slices by as much gives every pixel a
+token of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,19 @@ class DecoderConfig:
         depth: Attention layers in each block.
         shifted_windows: Move the windows of every second layer by half a window.
         window_position_embedding: Learn an embedding of the place in the window.
+        encoder_upscale: How much the encoder enlarges slices, 4, 2 or 1; below 4 its finest map is
+            coarser than the slice, and the detail branch brings the result to full resolution.
+        detail_width: Channels of the detail branch at the slice's resolution; 0 has no branch.
+        detail_depth: Convolution layers at each level of the detail branch.
+        slice_channels: Channels of the slices that the detail branch sees: 1, or 3 with neighbors.
 
     Raises:
         InputError: A value is of the wrong type or cannot work with the others.
 
     Source:
         SAM-I2I, Sec. 2.2: three blocks, larger windows at lower resolution. Differs: the paper
-        gives no widths, heads, depth or window sizes, and has neither of the two switches.
+        gives no widths, heads, depth or window sizes, and has none of the switches; they are off
+        by default.
     """
 
     encoder_channels: tuple[int, ...]
@@ -52,6 +62,10 @@ class DecoderConfig:
     depth: int = 2
     shifted_windows: bool = False
     window_position_embedding: bool = False
+    encoder_upscale: int = TRUNK_STRIDE
+    detail_width: int = 0
+    detail_depth: int = 1
+    slice_channels: int = 1
 
     def __post_init__(self) -> None:
         check_integers("encoder_channels", self.encoder_channels, 1, FUSIONS + 1)
@@ -71,25 +85,33 @@ class DecoderConfig:
                 "shifted_windows needs a depth of at least 2, got 1.",
                 "Every second layer of a block is shifted, so one layer has none.",
             )
+        self._check_detail()
+
+    def _check_detail(self) -> None:
+        check_integer("detail_width", self.detail_width, 0)
+        check_integer("detail_depth", self.detail_depth, 1)
+        if self.encoder_upscale not in (1, 2, TRUNK_STRIDE):
+            raise InputError(f"encoder_upscale must be 1, 2 or 4, got {self.encoder_upscale!r}.")
+        if self.slice_channels not in (1, 3):
+            raise InputError(f"slice_channels must be 1 or 3, got {self.slice_channels!r}.")
+        if self.encoder_upscale < TRUNK_STRIDE and not self.detail_width:
+            raise InputError(
+                f"encoder_upscale {self.encoder_upscale} needs a detail branch.",
+                "Set detail_width, or encoder_upscale to 4.",
+            )
+
+    @property
+    def map_stride(self) -> int:
+        """Pixels of the slice along one token of the finest map."""
+        return TRUNK_STRIDE // self.encoder_upscale
 
     @classmethod
-    def for_encoder(
-        cls,
-        encoder: HieraConfig,
-        *,
-        windows: tuple[int, ...] = (16, 8, 4),
-        depth: int = 2,
-        shifted_windows: bool = False,
-        window_position_embedding: bool = False,
-    ) -> "DecoderConfig":
+    def for_encoder(cls, encoder: HieraConfig, **options: Any) -> "DecoderConfig":
         """Mirror an encoder: each block takes the width and heads of the stage that it joins.
 
         Args:
             encoder: The trunk's configuration.
-            windows: As in `DecoderConfig`.
-            depth: As in `DecoderConfig`.
-            shifted_windows: As in `DecoderConfig`.
-            window_position_embedding: As in `DecoderConfig`.
+            **options: Any other fields of `DecoderConfig`.
 
         Returns:
             The decoder's configuration.
@@ -98,10 +120,7 @@ class DecoderConfig:
             encoder_channels=encoder.channels,
             widths=encoder.channels[-2::-1],
             heads=encoder.heads[-2::-1],
-            windows=windows,
-            depth=depth,
-            shifted_windows=shifted_windows,
-            window_position_embedding=window_position_embedding,
+            **options,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -234,8 +253,19 @@ class Decoder(nn.Module):
             for index, (low, high) in enumerate(zip(low_channels, high_channels, strict=True))
         )
         self.norm = nn.LayerNorm(config.widths[-1], eps=NORM_EPSILON)
+        self.detail: DetailBranch | None = None
+        if config.detail_width:
+            self.detail = DetailBranch(
+                config.slice_channels,
+                config.widths[-1],
+                config.detail_width,
+                config.detail_depth,
+                levels=config.map_stride.bit_length() - 1,
+            )
         # Zeros around the map would leave a frame on every slice, and at every border of tiles.
-        self.output = nn.Conv2d(config.widths[-1], 1, 3, padding=1, padding_mode="replicate")
+        self.output = nn.Conv2d(
+            config.detail_width or config.widths[-1], 1, 3, padding=1, padding_mode="replicate"
+        )
         if mean_intensity is not None:
             self.set_mean_intensity(mean_intensity)
 
@@ -254,18 +284,21 @@ class Decoder(nn.Module):
         with torch.no_grad():
             self.output.bias.fill_(logit)  # type: ignore[union-attr]
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Sequence[Tensor], slices: Tensor | None = None) -> Tensor:
         """Decode a feature pyramid.
 
         Args:
-            features: F1..F4, finest first; `features[i]` is (B, C_i, H / 2**i, W / 2**i) float.
+            features: F1..F4, finest first; `features[i]` is (B, C_i, H / s / 2**i, W / s / 2**i)
+                float with s = `config.map_stride`, which is 1 in the faithful model.
+            slices: (B, config.slice_channels, H, W) float in [0, 1], for the detail branch; not
+                looked at without one.
 
         Returns:
             (B, 1, H, W) float32 in [0, 1], whatever the dtype of the features.
 
         Raises:
             ShapeError: The maps are not four, not of the encoder's channels, or not each half
-                the size of the one before it.
+                the size of the one before it; or the slices do not fit them.
         """
         self._check(features)
         # (B, C, H, W) -> (B, H, W, C), coarsest first
@@ -275,7 +308,19 @@ class Decoder(nn.Module):
         # Eight bits of mantissa are too few for the gray levels of an image.
         with torch.autocast(tokens.device.type, enabled=False):
             image = self.norm(tokens.float()).permute(0, 3, 1, 2)
-            return torch.sigmoid(self.output(image))
+        if self.detail is not None:
+            image = self.detail(self._checked(slices, features), image)
+        with torch.autocast(tokens.device.type, enabled=False):
+            return torch.sigmoid(self.output(image.float()))
+
+    def _checked(self, slices: Tensor | None, features: Sequence[Tensor]) -> Tensor:
+        stride = self.config.map_stride
+        batch, _, height, width = features[0].shape
+        expected = (batch, self.config.slice_channels, height * stride, width * stride)
+        found = None if slices is None else tuple(slices.shape)
+        if slices is None or found != expected:
+            raise ShapeError(f"slices must be {expected} for the detail branch, got {found}.")
+        return slices
 
     def _check(self, features: Sequence[Tensor]) -> None:
         shapes = [tuple(feature.shape) for feature in features]

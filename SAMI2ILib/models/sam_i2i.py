@@ -10,8 +10,6 @@ from SAMI2ILib.models.encoder import Encoder
 from SAMI2ILib.models.trunk import build_trunk
 from SAMI2ILib.models.variants import HieraConfig
 
-TRUNK_STRIDE = 4
-
 
 class SamI2I(nn.Module):
     """Translate slices of one contrast into another.
@@ -34,10 +32,11 @@ class SamI2I(nn.Module):
                 f"The decoder expects maps of {decoder.config.encoder_channels} channels, the "
                 f"encoder gives {encoder.channels}."
             )
-        if encoder.upscale != TRUNK_STRIDE:
+        if encoder.upscale != decoder.config.encoder_upscale:
             raise InputError(
-                f"upscale must be {TRUNK_STRIDE}, so that the output has the size of the slice, "
-                f"got {encoder.upscale}."
+                f"The decoder expects slices enlarged by {decoder.config.encoder_upscale}, the "
+                f"encoder enlarges them by {encoder.upscale}.",
+                "Build the encoder with the decoder's encoder_upscale.",
             )
         self.encoder = encoder
         self.decoder = decoder
@@ -51,9 +50,10 @@ class SamI2I(nn.Module):
     def preferred_multiple(self) -> int:
         """Slices of multiples of this number of pixels leave no window of the decoder padded."""
         windows = self.decoder.config.windows
-        strides = [2**level for level in range(len(windows) - 1, -1, -1)]
+        finest = self.decoder.config.map_stride
+        strides = [finest * 2**level for level in range(len(windows) - 1, -1, -1)]
         sides = [window * stride for window, stride in zip(windows, strides, strict=True)]
-        # windows[0] sees a quarter of the resolution, windows[-1] all of it
+        # windows[0] sees a quarter of the resolution that windows[-1] sees
         return math.lcm(self.size_multiple, *sides)
 
     def forward(self, slices: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class SamI2I(nn.Module):
             ShapeError: The slices have another number of channels, or a size that the encoder
                 cannot take.
         """
-        return self.decoder(self.encoder(slices))  # type: ignore[no-any-return]
+        return self.decoder(self.encoder(slices), slices)  # type: ignore[no-any-return]
 
 
 def build_sam_i2i(
@@ -89,10 +89,11 @@ def build_sam_i2i(
         mean_intensity: As in `Decoder`.
 
     Returns:
-        The generator, its encoder scaling slices up by four.
+        The generator, its encoder enlarging slices as the decoder expects.
 
     Raises:
         InputError: The two do not fit each other.
         MissingError: The `sam2` package is not installed.
     """
-    return SamI2I(Encoder(build_trunk(encoder), frozen), Decoder(decoder, mean_intensity))
+    trunk = Encoder(build_trunk(encoder), frozen, upscale=decoder.encoder_upscale)
+    return SamI2I(trunk, Decoder(decoder, mean_intensity))

@@ -56,26 +56,30 @@ def vary_source(
     """Change the source as another scanner or sequence would; the anatomy stays where it is.
 
     Args:
-        source: (H, W) float32 in [0, 1], 0 outside the foreground.
-        foreground: (H, W) bool.
+        source: (C, H, W) float32 in [0, 1], 0 outside the foreground: the slice in the middle, with
+            its neighbors before and after it where C is 3. They are changed as one scan.
+        foreground: (H, W) bool, of the slice.
         augmentation: How far to go.
         rng: Where the random choices come from.
 
     Returns:
-        (H, W) float32 in [0, 1], 0 outside the foreground.
+        (C, H, W) float32 in [0, 1], 0 outside the foreground.
     """
+    middle = len(source) // 2
+    heads = source > 0
+    heads[middle] = foreground
     # Next to bright fat the whole brain is dark: floor and noise are measured by the tissue.
-    typical = float(source[foreground].median()) if foreground.any() else 0.0
+    typical = float(source[middle][foreground].median()) if foreground.any() else 0.0
     varied = _vary_contrast(source, typical, augmentation, rng)
     if augmentation.bias > 0:
-        varied = varied * _bias_field(source.shape, augmentation.bias, rng)
-        varied = varied / _brightest(varied[foreground])
+        varied = varied * _bias_field(source.shape[1:], augmentation.bias, rng)
+        varied = varied / _brightest(varied[middle][foreground])
     if rng.random() < augmentation.blur:
         varied = _blur(varied, rng)
     if augmentation.noise > 0:
         deviation = rng.uniform(0, augmentation.noise) * typical
         varied = _add_rician_noise(varied, deviation, rng)
-    return varied.clamp(0, 1) * foreground
+    return varied.clamp(0, 1) * heads
 
 
 def _vary_contrast(
@@ -112,11 +116,11 @@ def _brightest(values: Tensor) -> float:
 
 def _blur(image: Tensor, rng: np.random.Generator) -> Tensor:
     """Lose resolution as a coarser matrix does: to fewer pixels and back."""
-    shape = tuple(image.shape)
+    shape = tuple(image.shape[1:])
     factors = np.exp(rng.uniform(0, math.log(_LARGEST_BLUR), 2) * (rng.random(2) < 0.7))
     coarse = [max(1, round(n / factor)) for n, factor in zip(shape, factors, strict=True)]
-    small = F.interpolate(image[None, None], size=coarse, mode="area")
-    return F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0, 0]
+    small = F.interpolate(image[None], size=coarse, mode="area")
+    return F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0]
 
 
 def _add_rician_noise(image: Tensor, deviation: float, rng: np.random.Generator) -> Tensor:

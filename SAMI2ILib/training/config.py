@@ -13,6 +13,10 @@ from SAMI2ILib.errors import InputError
 
 T = TypeVar("T")
 
+# fields of `Augmentation` that are probabilities or relative amounts
+_FRACTIONS = (
+    "flip", "scale", "remap", "gamma", "dark_floor", "bias", "noise", "blur", "context"
+)  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -54,10 +58,23 @@ class EncoderConfig:
 
 @dataclass(frozen=True)
 class DecoderOptions:
-    """The size of the mask-unit-attention decoder; its widths follow from the trunk's."""
+    """The mask-unit-attention decoder; its widths follow from the trunk's.
+
+    Attributes:
+        depth: As in `DecoderConfig`, as are the others.
+        windows: Side of the attention windows, coarsest first.
+        shifted_windows: Move the windows of every second layer.
+        encoder_upscale: How much the encoder enlarges slices.
+        detail_width: Channels of the detail branch; 0 has none.
+        detail_depth: Convolution layers at each of its levels.
+    """
 
     depth: int = 1
     windows: tuple[int, ...] = (16, 8, 4)
+    shifted_windows: bool = False
+    encoder_upscale: int = 4
+    detail_width: int = 0
+    detail_depth: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,8 @@ class Augmentation:
         noise: Standard deviation of the noise is drawn from 0 to this part of the median
             intensity; the source only.
         blur: Probability of losing resolution along one axis or both; the source only.
+        context: Probability that the neighbors of a slice are taken from twice as far, or are the
+            slice itself; only with `context_slices` of 3.
     """
 
     flip: float = 0.5
@@ -87,6 +106,7 @@ class Augmentation:
     bias: float = 0.4
     noise: float = 0.1
     blur: float = 0.25
+    context: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,7 @@ class Optimization:
         weight_decay: Of AdamW.
         ema: Decay of the averaged weights that are exported; 0 exports the last ones.
         clip: Largest gradient norm.
+        ssim: Weight of 1 - SSIM beside the L1 loss.
     """
 
     steps: int = 0
@@ -114,6 +135,7 @@ class Optimization:
     weight_decay: float = 0.01
     ema: float = 0.0
     clip: float = 1.0
+    ssim: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,6 +148,7 @@ class TrainingConfig:
         data: Where the subjects come from.
         source: The contrast that goes in.
         targets: The contrasts that come out; each has a decoder, all share the encoder.
+        context_slices: Slices that enter together: 1, or 3 with the two neighbors.
         validation: Subjects that are measured at each checkpoint and never trained on.
         seed: Of every random choice.
         threads: Of the CPU; 0 leaves the choice to torch.
@@ -140,6 +163,7 @@ class TrainingConfig:
     title: str = ""
     source: str = "T1"
     targets: tuple[str, ...] = ("T2", "PD")
+    context_slices: int = 1
     validation: tuple[str, ...] = ()
     seed: int = 0
     threads: int = 0
@@ -284,9 +308,11 @@ def check_config(config: TrainingConfig) -> None:
         ("optimization.weight_decay", optimization.weight_decay >= 0, "zero or above"),
         ("optimization.ema", 0 <= optimization.ema < 1, "in [0, 1)"),
         ("optimization.clip", optimization.clip > 0, "above zero"),
+        ("optimization.ssim", optimization.ssim >= 0, "zero or above"),
+        ("context_slices", config.context_slices in (1, 3), "1 or 3"),
         *(
             (f"augmentation.{key}", 0 <= getattr(augmentation, key) <= 1, "in [0, 1]")
-            for key in ("flip", "scale", "remap", "gamma", "dark_floor", "bias", "noise", "blur")
+            for key in _FRACTIONS
         ),
         ("augmentation.rotation_deg", 0 <= augmentation.rotation_deg <= 180, "in [0, 180]"),
     ]

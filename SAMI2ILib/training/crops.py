@@ -17,7 +17,7 @@ class Crops(NamedTuple):
     """Training crops of one subject, or a batch of them with B in front.
 
     Attributes:
-        source: (1, S, S) float32 in [0, 1], 0 outside the foreground.
+        source: (C, S, S) float32 in [0, 1], 0 outside the foreground; C is 1, or 3 with neighbors.
         targets: (T, S, S) float32 in [0, 1], 0 where `valid` is false.
         valid: (T, S, S) bool: foreground in which the target was measured; false throughout for a
             contrast that the subject lacks.
@@ -37,6 +37,7 @@ class CropDataset(Dataset[Crops]):
         size: Height and width of a crop in pixels.
         augmentation: Random changes.
         seed: Of all of them.
+        context: Slices that enter together, 1 or 3.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class CropDataset(Dataset[Crops]):
         size: int,
         augmentation: Augmentation,
         seed: int,
+        context: int = 1,
     ) -> None:
         self._stacks = stacks
         self._weights = np.asarray(weights, dtype=np.float64) / np.sum(weights)
         self._size = size
         self._augmentation = augmentation
         self._seed = seed
+        self._context = context
 
     def __getitem__(self, number: int) -> Crops:
         """Cut crop `number`."""
@@ -65,13 +68,25 @@ class CropDataset(Dataset[Crops]):
             _place(left, right, self._size, rng),
         )
         channels = torch.from_numpy(stack.read(chosen))
+        if self._context == 3:
+            distance = _neighbor_distance(self._augmentation.context, rng)
+            neighbors = torch.from_numpy(stack.read_neighbors(chosen, distance))
+            channels = torch.cat([neighbors, channels[1:]])
         crop = cut_crop(channels, center, self._size, self._augmentation, rng)
 
-        source, inside, targets = crop[0], crop[1] > 0.5, crop[2:]
-        source = vary_source(source * inside, inside, self._augmentation, rng)
+        source, inside = crop[: self._context], crop[self._context] > 0.5
+        targets = crop[self._context + 1 :]
+        source = vary_source(source, inside, self._augmentation, rng)
         valid = torch.isfinite(targets) & inside
         targets = torch.where(valid, targets, torch.zeros_like(targets))
-        return Crops(source[None], targets, valid)
+        return Crops(source, targets, valid)
+
+
+def _neighbor_distance(probability: float, rng: np.random.Generator) -> int:
+    """How far away the neighbors are taken: other slice thicknesses, and volumes of one slice."""
+    if rng.random() >= probability:
+        return 1
+    return 2 * int(rng.integers(2))
 
 
 def _place(first: float, last: float, size: int, rng: np.random.Generator) -> float:
@@ -104,7 +119,7 @@ def load_batches(
         first_step: 0, or where an interrupted run goes on: the batches are the same either way.
 
     Yields:
-        `Crops` with (B, 1, S, S) sources and (B, T, S, S) targets.
+        `Crops` with (B, C, S, S) sources and (B, T, S, S) targets.
     """
     optimization = config.optimization
     dataset = CropDataset(
@@ -113,6 +128,7 @@ def load_batches(
         optimization.crop,
         config.augmentation,
         config.seed,
+        config.context_slices,
     )
     loader = DataLoader(
         dataset,

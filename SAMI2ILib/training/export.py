@@ -78,7 +78,7 @@ def export_models(
             license=config.license or _NO_LICENSE,
             encoder=reference,
             decoder=decoder.config.to_json(),
-            preprocessing=Preprocessing(),
+            preprocessing=Preprocessing(context_slices=config.context_slices),
             training=training,
         )
         path = folder / f"{model.id}.safetensors"

@@ -17,6 +17,7 @@ from SAMI2ILib.training.checkpoint import load_checkpoint, save_checkpoint
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.crops import Crops, load_batches
 from SAMI2ILib.training.log import TrainingLog
+from SAMI2ILib.training.losses import foreground_dissimilarity, foreground_l1
 from SAMI2ILib.training.networks import JointTranslator, build_network
 from SAMI2ILib.training.slices import SliceStack
 from SAMI2ILib.training.validation import mean_intensities, validate
@@ -121,6 +122,9 @@ def train(
             prediction = network(crops.source, crops.valid.flatten(2).any(dim=2))
         losses, counts = foreground_l1(prediction, crops)
         loss = losses.sum() / len(config.targets)
+        if config.optimization.ssim:
+            structure = foreground_dissimilarity(prediction, crops)
+            loss = loss + config.optimization.ssim * structure.sum() / len(config.targets)
         if loss.requires_grad:  # else no crop of this batch has any target
             _descend(loss, optimizer, config.optimization.clip)
         if average is not None:
@@ -140,7 +144,12 @@ def train(
         if due or stopping or state.finished:
             if data.validation and not stopping:
                 state.validation = validate(
-                    _exported(network, average), data.validation, config.targets, device, dtype
+                    _exported(network, average),
+                    data.validation,
+                    config.targets,
+                    device,
+                    dtype,
+                    config.context_slices,
                 )
                 log.validation(state.step, state.seconds, state.validation)
             save_checkpoint(_content(config, network, optimizer, average, state), folder)
@@ -164,25 +173,6 @@ def load_result(config: TrainingConfig, folder: Path) -> TrainingResult:
     if state.step == 0:
         raise InputError(f"{folder} holds no checkpoint yet.", "Train first.")
     return TrainingResult(_exported(network, average), state)
-
-
-def foreground_l1(prediction: Tensor, crops: Crops) -> tuple[Tensor, Tensor]:
-    """Mean absolute error of each target where it was measured inside the foreground.
-
-    Args:
-        prediction: (B, T, S, S) in [0, 1].
-        crops: Of the same size.
-
-    Returns:
-        (T,) float32 losses, 0 for a target that no crop of the batch has, and the (T,) counts of
-        pixels behind them.
-    """
-    # Every crop weighs the same, however little foreground it holds.
-    difference = (prediction.float() - crops.targets).abs() * crops.valid
-    pixels = crops.valid.sum(dim=(2, 3))  # (B, T)
-    per_crop = difference.sum(dim=(2, 3)) / pixels.clamp(min=1)
-    crops_with_target = (pixels > 0).sum(dim=0)
-    return per_crop.sum(dim=0) / crops_with_target.clamp(min=1), pixels.sum(dim=0)
 
 
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, largest_norm: float) -> None:

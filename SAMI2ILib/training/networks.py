@@ -1,6 +1,7 @@
 """One shared encoder with a decoder a target: what is trained together."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ class JointTranslator(nn.Module):
         """Translate a batch.
 
         Args:
-            source: (B, 1, H, W) float32 in [0, 1].
+            source: (B, C, H, W) float32 in [0, 1], C 1 or 3.
             wanted: (B, T) bool, which target is needed of which source; the others are not
                 computed and stay 0. None needs all.
 
@@ -47,12 +48,12 @@ class JointTranslator(nn.Module):
         outputs = []
         for n, decoder in enumerate(self.decoders.values()):
             if wanted is None or bool(wanted[:, n].all()):
-                outputs.append(decoder(features))
+                outputs.append(decoder(features, source))
                 continue
             rows = wanted[:, n].nonzero()[:, 0]
-            output = torch.zeros_like(source, dtype=torch.float32)
+            output = torch.zeros_like(source[:, :1], dtype=torch.float32)
             if len(rows):
-                part = decoder([feature[rows] for feature in features])
+                part = decoder([feature[rows] for feature in features], source[rows])
                 output = output.index_copy(0, rows, part)
             outputs.append(output)
         return torch.cat(outputs, dim=1)
@@ -89,9 +90,9 @@ def build_network(config: TrainingConfig) -> JointTranslator:
     )
     if not options.checkpoint:
         _spread_patch_embedding(trunk)
-    encoder = Encoder(trunk, frozen=options.frozen)
+    encoder = Encoder(trunk, options.frozen, upscale=config.decoder.encoder_upscale)
     decoder = DecoderConfig.for_encoder(
-        hiera, depth=config.decoder.depth, windows=config.decoder.windows
+        hiera, **asdict(config.decoder), slice_channels=config.context_slices
     )
     return JointTranslator(encoder, {target: Decoder(decoder) for target in config.targets})
 

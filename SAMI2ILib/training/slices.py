@@ -46,9 +46,23 @@ class SliceStack:
 
     def read(self, number: int) -> NDArray[np.float32]:
         """Read one slice as (2 + T, H, W) float32."""
+        return np.asarray(self._open()[number], dtype=np.float32)
+
+    def read_neighbors(self, number: int, distance: int = 1) -> NDArray[np.float32]:
+        """Read the sources of the slice before, the slice and the slice after as (3, H, W) float32.
+
+        Args:
+            number: Of the slice in the middle.
+            distance: How many slices before and after; beyond the ends the last is repeated.
+        """
+        numbers = np.clip([number - distance, number, number + distance], 0, len(self) - 1)
+        array = self._open()
+        return np.stack([np.asarray(array[n, 0], dtype=np.float32) for n in numbers])
+
+    def _open(self) -> NDArray[np.float16]:
         # Opened anew each time: an open map would be copied whole into each worker process.
-        array = np.load(self.file, mmap_mode="r", allow_pickle=False)
-        return np.asarray(array[number], dtype=np.float32)
+        array: NDArray[np.float16] = np.load(self.file, mmap_mode="r", allow_pickle=False)
+        return array
 
 
 def prepare_slices(

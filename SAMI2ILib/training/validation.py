@@ -20,15 +20,17 @@ def validate(
     targets: Sequence[str],
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    context: int = 1,
 ) -> dict[str, float]:
     """Foreground NRMSE of each target, the mean over the subjects that have it.
 
     Args:
-        network: Maps (B, 1, H, W) to (B, T, H, W).
+        network: Maps (B, C, H, W) to (B, T, H, W).
         stacks: Prepared subjects; some two dozen evenly spaced slices of each are measured.
         targets: Names of the T outputs.
         device: Where the network is.
         dtype: Of the matrix products.
+        context: C, slices that enter together: 1 or 3.
 
     Returns:
         By target; a target that no subject has is left out.
@@ -40,7 +42,8 @@ def validate(
         squares = np.zeros((2, len(targets)))
         for number in _evenly(len(stack), _SLICES_A_SUBJECT):
             channels = stack.read(number)
-            source = torch.from_numpy(_pad(channels[0]))[None, None].to(device)
+            images = channels[:1] if context == 1 else stack.read_neighbors(number)
+            source = torch.from_numpy(_pad(images))[None].to(device)
             with (
                 torch.inference_mode(),
                 torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
@@ -88,9 +91,9 @@ def _squares(output: NDArray[np.float32], channels: NDArray[np.float32]) -> NDAr
 
 
 def _pad(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Extend below and to the right with zeros to the next size that the network takes."""
-    height, width = image.shape
-    return np.pad(image, ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE)))
+    """Extend (C, H, W) with zeros below and to the right to the next size that is allowed."""
+    _, height, width = image.shape
+    return np.pad(image, ((0, 0), (0, -height % _MULTIPLE), (0, -width % _MULTIPLE)))
 
 
 def _evenly(count: int, wanted: int) -> list[int]:

@@ -5,7 +5,12 @@ import torch
 
 from SAMI2ILib.errors import InputError, MissingError
 from SAMI2ILib.inference import device as device_module
-from SAMI2ILib.inference.device import cpu_gains_from_bf16, device_trouble, select_device
+from SAMI2ILib.inference.device import (
+    cpu_gains_from_bf16,
+    cpu_multiplies_faster_in_bf16,
+    device_trouble,
+    select_device,
+)
 
 
 @pytest.fixture
@@ -100,3 +105,13 @@ def test_device_that_fails_or_computes_wrongly_is_in_trouble(monkeypatch):
     assert device_trouble(cpu) == "a test operation on cpu failed (no kernel image)"
     monkeypatch.setattr(torch.nn.functional, "conv2d", lambda image, _kernel: image)
     assert device_trouble(cpu) == "cpu computed a wrong result"
+
+
+@pytest.mark.parametrize(("bf16_seconds", "faster"), [(1.0, True), (1.5, False), (3.0, False)])
+def test_bf16_is_chosen_for_training_where_it_is_measured_to_be_faster(
+    monkeypatch, bf16_seconds, faster
+):
+    # five starts and ends of a product in float32, of two seconds each, then five in bfloat16
+    ticks = iter([0.0, 2.0] * 5 + [0.0, bf16_seconds] * 5)
+    monkeypatch.setattr(device_module.time, "perf_counter", lambda: next(ticks))
+    assert cpu_multiplies_faster_in_bf16() is faster

@@ -49,7 +49,7 @@ def test_attention_equals_the_windowed_attention_of_sam2(
     tokens = torch.randn(2, height, width, 16)
     windows, padded = window_partition(tokens, window)
     expected = window_unpartition(theirs(windows), window, padded, (height, width))
-    torch.testing.assert_close(ours(tokens), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours(tokens), expected, rtol=0, atol=3e-6)  # float32 rounding
 
 
 def test_tokens_see_nothing_outside_their_window() -> None:

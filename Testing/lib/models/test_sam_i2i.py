@@ -76,13 +76,6 @@ def test_generator_is_refused_when_the_parts_do_not_fit(small_trunk: nn.Module) 
         SamI2I(Encoder(small_trunk), decoder)
 
 
-def test_generator_is_refused_when_the_output_would_be_smaller_than_the_slice(
-    small_trunk: nn.Module, small_decoder: Decoder
-) -> None:
-    with pytest.raises(InputError, match="upscale must be 4, so that the output has the size of"):
-        SamI2I(Encoder(small_trunk, upscale=2), small_decoder)
-
-
 def test_weights_are_refused_and_nothing_is_copied_when_one_does_not_fit(
     small_decoder: Decoder,
 ) -> None:

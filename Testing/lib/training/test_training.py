@@ -12,7 +12,8 @@ from SAMI2ILib.training.augment import cut_crop, vary_source
 from SAMI2ILib.training.config import Augmentation, DecoderOptions, parse_config
 from SAMI2ILib.training.crops import CropDataset, Crops
 from SAMI2ILib.training.export import export_models
-from SAMI2ILib.training.loop import TrainingSubjects, foreground_l1, load_result, train
+from SAMI2ILib.training.loop import TrainingSubjects, load_result, train
+from SAMI2ILib.training.losses import foreground_dissimilarity, foreground_l1
 from SAMI2ILib.training.selection import select_subjects
 from SAMI2ILib.training.slices import prepare_slices
 from SAMI2ILib.training.validation import mean_intensities, validate
@@ -79,15 +80,64 @@ def test_crop_without_augmentation_is_a_cutout():
 
 
 def test_source_changes_stay_in_range_and_inside_the_head():
-    source = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    source = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     inside = torch.zeros(64, 64, dtype=torch.bool)
     inside[10:50, 10:50] = True
     rng = np.random.default_rng(0)
     for _ in range(20):
         varied = vary_source(source * inside, inside, Augmentation(blur=1.0, remap=1.0), rng)
         assert 0 <= varied.min() <= varied.max() <= 1
-        assert not varied[~inside].any()
+        assert not varied[:, ~inside].any()
     assert torch.equal(vary_source(source * inside, inside, STILL, rng), source * inside)
+
+
+def test_neighbors_are_the_slices_before_and_after_and_repeat_at_the_ends(subjects):
+    anna = subjects.training[0][0]
+    last = len(anna) - 1
+    sources = [anna.read(number)[0] for number in range(len(anna))]
+    np.testing.assert_array_equal(anna.read_neighbors(2), np.stack(sources[1:4]))
+    expected = np.stack([sources[last - 2], sources[last], sources[last]])
+    np.testing.assert_array_equal(anna.read_neighbors(last, distance=2), expected)
+    np.testing.assert_array_equal(anna.read_neighbors(1, distance=0), np.stack([sources[1]] * 3))
+
+
+def test_crop_with_context_has_the_slice_in_the_middle(subjects):
+    stacks, still = [[subjects.training[0][0]]], replace(STILL, context=0)
+    alone = CropDataset(stacks, [1.0], 64, still, seed=1)
+    between = CropDataset(stacks, [1.0], 64, replace(STILL, context=1.0), seed=1, context=3)
+    distances = set()
+    for number in range(12):
+        crop = between[number]
+        assert crop.source.shape == (3, 64, 64)
+        inside = crop.valid[0]
+        distances.add(torch.equal(crop.source[0][inside], crop.source[1][inside]))
+    assert distances == {True, False}  # the slice itself, or one further away
+    together = CropDataset(stacks, [1.0], 64, still, seed=1, context=3)
+    shapes = {tuple(alone[number].source.shape) for number in range(3)}
+    assert shapes == {(1, 64, 64)}
+    assert not torch.equal(together[0].source[0], together[0].source[2])
+
+
+def test_dissimilarity_is_one_minus_the_ssim_of_scikit_image():
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(0)
+    truth = rng.random((24, 24)).astype(np.float32)
+    predicted = np.clip(truth + rng.normal(0, 0.1, truth.shape), 0, 1).astype(np.float32)
+    valid = torch.ones(2, 1, 24, 24, dtype=torch.bool)
+    valid[1] = False  # a crop without this target counts nothing
+    crops = Crops(
+        torch.zeros(2, 1, 24, 24),
+        torch.stack([torch.from_numpy(truth), torch.zeros(24, 24)])[:, None],
+        valid,
+    )
+    prediction = torch.from_numpy(np.stack([predicted, truth]))[:, None]
+    got = foreground_dissimilarity(prediction, crops).item()
+    # scikit-image's mean leaves out the rim where the window does not fit, as we do
+    expected = 1 - structural_similarity(
+        predicted, truth, data_range=1, win_size=7, use_sample_covariance=False
+    )
+    assert got == pytest.approx(expected, abs=1e-5)
 
 
 def test_crop_number_decides_its_content(subjects):
@@ -139,6 +189,21 @@ def test_run_learns_is_exported_and_translates(config, subjects, tmp_path):
     slices = torch.rand(1, 1, 64, 64)
     with torch.inference_mode():
         expected = result.network.eval()(slices)[:, 1:]
+        got = model.network(slices)
+    torch.testing.assert_close(got, expected, atol=5e-3, rtol=0)  # float16 on disk
+
+
+def test_network_with_every_switch_is_trained_exported_and_translates(config, subjects, tmp_path):
+    options = DecoderOptions(depth=2, shifted_windows=True, encoder_upscale=2, detail_width=8)
+    optimization = replace(config.optimization, ssim=0.1)
+    switched = replace(config, decoder=options, context_slices=3, optimization=optimization)
+    result = train(switched, replace(subjects, validation=subjects.training[0]), tmp_path)
+    assert set(result.state.validation) == {"T2", "PD"}
+    model = load_model(export_models(switched, result, subjects, tmp_path).models[0])
+    assert model.spec.preprocessing.context_slices == 3
+    slices = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = result.network.eval()(slices)[:, :1]
         got = model.network(slices)
     torch.testing.assert_close(got, expected, atol=5e-3, rtol=0)  # float16 on disk
 

@@ -4,7 +4,10 @@ Every error that leaves the library on purpose is a `Sami2iError`. The command l
 `message` and `hint` on one line and ends with `exit_code`; the Slicer panel shows the same two.
 """
 
+import errno
 from typing import ClassVar
+
+_INTERNAL_ERROR_HINT = "This is a defect: please report it with the output of --debug."
 
 
 class Sami2iError(Exception):
@@ -81,3 +84,21 @@ class CancelledError(Sami2iError):
 
     def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
         super().__init__(message, hint)
+
+
+def as_sami2i_error(error: BaseException) -> Sami2iError:
+    """Say any exception as one of ours: what is not deliberate becomes an internal error."""
+    if isinstance(error, Sami2iError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError()
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("SAMI2ILib"):
+        return MissingError(
+            f"The Python package '{error.name}' is not installed.",
+            "In 3D Slicer press Install in the panel; elsewhere install the software again.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(f"The disk is full: {error}.", "Free some space and try again.")
+    return Sami2iError(f"Internal error: {type(error).__name__}: {error}.", _INTERNAL_ERROR_HINT)

@@ -1,7 +1,6 @@
 """The entry point `sami2i`: finds the command, runs it, turns errors into one line and a code."""
 
 import argparse
-import errno
 import importlib
 import signal
 import sys
@@ -14,17 +13,12 @@ from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
 from SAMI2ILib.cli.memory import keep_freed_memory
-from SAMI2ILib.errors import (
-    CancelledError,
-    MissingError,
-    OutOfMemoryError,
-    OutputError,
-    Sami2iError,
-)
+from SAMI2ILib.errors import as_sami2i_error
 
 # Each is a module of this package with HELP, add_arguments(parser) and run(args, console).
 COMMANDS = (
     "translate",
+    "translate-cohort",
     "models",
     "doctor",
     "compare",
@@ -34,8 +28,6 @@ COMMANDS = (
     "demo",
     "bench",
 )
-
-INTERNAL_ERROR_HINT = "This is a defect: please report it with the output of --debug."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sami2i {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module: Any = importlib.import_module(f"SAMI2ILib.cli.{name}")
+        module: Any = importlib.import_module(f"SAMI2ILib.cli.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
         _add_common_options(command)
@@ -113,26 +105,9 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(error: BaseException, console: Console) -> int:
-    known = _as_sami2i_error(error)
+    known = as_sami2i_error(error)
     console.error(known)
     return known.exit_code
-
-
-def _as_sami2i_error(error: BaseException) -> Sami2iError:
-    if isinstance(error, Sami2iError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return CancelledError()
-    if isinstance(error, MemoryError):
-        return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
-    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("SAMI2ILib"):
-        return MissingError(
-            f"The Python package '{error.name}' is not installed.",
-            "In 3D Slicer press Install in the panel; elsewhere install the software again.",
-        )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(f"The disk is full: {error}.", "Free some space and try again.")
-    return Sami2iError(f"Internal error: {type(error).__name__}: {error}.", INTERNAL_ERROR_HINT)
 
 
 def _raise_keyboard_interrupt(_signal: int, _frame: FrameType | None) -> None:

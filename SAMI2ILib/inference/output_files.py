@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
@@ -10,7 +11,7 @@ from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
 DEFAULT_ENDING = ".nii.gz"
 # A header with its voxels in a second file becomes one file of the same family.
 _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
-_BIDS_SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "FLAIR": "FLAIR"}
+BIDS_SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "FLAIR": "FLAIR"}
 
 
 def output_path(source: Path, output: Path, target: str) -> Path:
@@ -27,12 +28,23 @@ def output_path(source: Path, output: Path, target: str) -> Path:
     """
     if image_ending(output) and not output.is_dir():
         return output
+    return output / output_name(source, target)
+
+
+def output_name(source: Path, target: str, stem: str | None = None) -> str:
+    """Name the file of a result in a folder, in the format of its source.
+
+    Args:
+        source: The source file or DICOM folder.
+        target: The target contrast.
+        stem: What to call the source; its own name where left out.
+    """
     # A link's own name, not that of what it points to: data sets may be links to hashed names.
     named = source if source.name not in ("", "..") else source.resolve()
     ending = "" if source.is_dir() else image_ending(named)
-    stem = named.name[: len(named.name) - len(ending)]
-    written_as = _WRITTEN_AS.get(ending, ending) or DEFAULT_ENDING
-    return output / (synthetic_name(stem, target) + written_as)
+    if stem is None:
+        stem = named.name[: len(named.name) - len(ending)]
+    return synthetic_name(stem, target) + (_WRITTEN_AS.get(ending, ending) or DEFAULT_ENDING)
 
 
 def synthetic_name(stem: str, target: str) -> str:
@@ -41,9 +53,9 @@ def synthetic_name(stem: str, target: str) -> str:
     Examples: `head` -> `head_synth-T2`; `sub-01_ses-2_T1w` -> `sub-01_ses-2_desc-synthetic_T2w`.
     """
     entities, _, suffix = stem.rpartition("_")
-    if entities.startswith("sub-") and suffix in _BIDS_SUFFIXES.values():
+    if entities.startswith("sub-") and suffix in BIDS_SUFFIXES.values():
         kept = [entity for entity in entities.split("_") if not entity.startswith("desc-")]
-        return "_".join([*kept, "desc-synthetic", _BIDS_SUFFIXES.get(target, target)])
+        return "_".join([*kept, "desc-synthetic", BIDS_SUFFIXES.get(target, target)])
     return f"{stem}_synth-{target}"
 
 
@@ -90,8 +102,13 @@ def check_output(output: Path, source: Path) -> None:
 
 def is_synthetic_record(path: Path) -> bool:
     """Whether a JSON file is a sidecar of ours."""
+    return read_record(path) is not None
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a sidecar of ours; None for a missing, damaged or other file."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(fields, dict) and fields.get("synthetic") is True
+    except (OSError, ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) and fields.get("synthetic") is True else None

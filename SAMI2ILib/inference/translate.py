@@ -1,22 +1,23 @@
 """One volume in, one synthetic volume out: the path that panel, command line and cohort share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
 from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
-from SAMI2ILib.imaging.normalized import normalize_volume
+from SAMI2ILib.imaging.normalized import NormalizedVolume, normalize_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.slices import to_slices
 from SAMI2ILib.imaging.tiling import plan_tiles
 from SAMI2ILib.imaging.volume import Volume
-from SAMI2ILib.imaging.working_grid import plan_working_grid
+from SAMI2ILib.imaging.working_grid import WorkingGrid, plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.predictor import Predictor, TorchPredictor
+from SAMI2ILib.weights import Preprocessing
 
 FEW_SLICES = 8
 TILE_OVERLAP_FRACTION = 0.25
@@ -37,6 +38,25 @@ class TranslateOptions:
 
     normalize: bool = True
     keep_working: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedVolume:
+    """A volume that is ready for the network.
+
+    Attributes:
+        volume: As it came.
+        normalized: In [0, 1]; None where that was switched off.
+        plan: The way to the slices and back.
+        working: What the network sees, on the grid of the slices.
+        notices: Doubts that the user should read.
+    """
+
+    volume: Volume
+    normalized: NormalizedVolume | None
+    plan: WorkingGrid
+    working: Volume
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
@@ -114,17 +134,62 @@ def translate(
         SAM-I2I, Sec. 2: slice by slice. Working grid, normalization and tiling are ours.
     """
     on_progress("prepare", 0, 1)
-    preprocessing = model.spec.preprocessing
+    prepared = prepare_volume(volume, model.spec.preprocessing, options.normalize)
+    on_progress("prepare", 1, 1)
+    heard: list[Notice] = []
+    if predictor is None:
+        predictor = TorchPredictor(model.network, select_device(), on_notice=heard.append)
+    translation = translate_prepared(
+        prepared, model, predictor, options.keep_working, on_progress, is_cancelled
+    )
+    return replace(translation, notices=(*translation.notices, *heard))
+
+
+def prepare_volume(
+    volume: Volume, preprocessing: Preprocessing, normalize: bool = True
+) -> PreparedVolume:
+    """Do what comes before the network; it needs no model and no device.
+
+    Args:
+        volume: Any orientation, spacing and size.
+        preprocessing: What the network expects.
+        normalize: As in `TranslateOptions`.
+
+    Raises:
+        InputError: The volume has nothing in it: constant, or without foreground.
+    """
     _check_has_contrast(volume.array_kji)
     percent = preprocessing.normalization.percentile
-    normalized = normalize_volume(volume, percent) if options.normalize else None
+    normalized = normalize_volume(volume, percent) if normalize else None
     plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
     working = plan.to_working(normalized.volume if normalized else volume)
-    notices = [*plan.warnings, *_doubts_about_size(working)]
-    on_progress("prepare", 1, 1)
+    notices = (*plan.warnings, *_doubts_about_size(working))
+    return PreparedVolume(volume, normalized, plan, working, notices)
 
-    if predictor is None:
-        predictor = TorchPredictor(model.network, select_device(), on_notice=notices.append)
+
+def translate_prepared(
+    prepared: PreparedVolume,
+    model: LoadedModel,
+    predictor: Predictor,
+    keep_working: bool = False,
+    on_progress: Progress = lambda _stage, _done, _total: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Translation:
+    """Run the network over the slices and bring the result back onto the input's grid.
+
+    Args:
+        prepared: From `prepare_volume` with this model's preprocessing.
+        model: From `load_model`.
+        predictor: Where the network runs.
+        keep_working: As in `TranslateOptions`.
+        on_progress: As in `translate`; stages: "translate", "finish".
+        is_cancelled: As in `translate`.
+
+    Raises:
+        CancelledError: `is_cancelled` said so.
+        OutOfMemoryError: One slice does not fit anywhere.
+    """
+    working, normalized = prepared.working, prepared.normalized
     chosen = _slices_to_translate(working.array_kji, everything=normalized is None)
     translated = _translate_slices(
         working.array_kji, chosen, model, predictor, on_progress, is_cancelled
@@ -132,21 +197,21 @@ def translate(
 
     on_progress("finish", 0, 1)
     on_working = working.with_array(translated)
-    result = plan.from_working(on_working).array_kji
+    result = prepared.plan.from_working(on_working).array_kji
     if normalized is not None:
         # Interpolation back to the input's grid may overshoot what the network can say.
         scaled = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
         result = np.where(normalized.foreground, scaled, np.float32(0))
     on_progress("finish", 1, 1)
     return Translation(
-        volume=volume.with_array(result),
+        volume=prepared.volume.with_array(result),
         scale=normalized.scale.output_scale if normalized else 1.0,
         percentile=normalized.scale.percentile if normalized else 1.0,
-        notices=tuple(notices),
+        notices=prepared.notices,
         slice_count=len(translated),
         translated_slice_count=len(chosen),
         working=on_working.with_array(translated * np.float32(OUTPUT_RANGE if normalized else 1))
-        if options.keep_working
+        if keep_working
         else None,
     )
 

@@ -13,6 +13,7 @@ from SAMI2ILib.inference.output_files import sidecar_path
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.provenance import describe, describe_source_file, write_sidecar
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
+from SAMI2ILib.weights import file_sha256
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def translate_file(
     record = describe(translation, model, predictor.device, describe_source_file(source))
     if working_output is not None and translation.working is not None:
         save_translation(translation.working, record, working_output)
-    save_translation(translation.volume, record, output)
+    record = save_translation(translation.volume, record, output)
     on_progress("write", 1, 1)
     return SavedTranslation(translation, record, output, sidecar_path(output))
 
 
-def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> None:
+def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict[str, Any]:
     """Write a volume and its sidecar.
 
     Both are complete before either gets its name, and the sidecar gets its name first: at no
@@ -88,10 +89,15 @@ def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> None
         record: From `provenance.describe`.
         path: With the extension of an image format; its folder is made if it is missing.
 
+    Returns:
+        What the sidecar holds: `record` with the name and SHA-256 of the image as `volume`.
+
     Raises:
         OutputError: The folder cannot be made or written to, or the disk is full.
     """
     make_folder(path.parent)
     with atomic_path(path) as image, atomic_path(sidecar_path(path)) as sidecar:
         write_volume(volume, image, called=path.name)
+        record = {**record, "volume": {"file": path.name, "sha256": file_sha256(image)}}
         write_sidecar(record, sidecar)
+    return record

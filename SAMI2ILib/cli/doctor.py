@@ -24,6 +24,9 @@ REQUIRED = {
     "torch": "torch",
     "torchvision": "torchvision",
     "sam2": "sam2",
+    "hydra": "hydra-core",
+    "iopath": "iopath",
+    "PIL": "pillow",
     "SimpleITK": "SimpleITK",
     "numpy": "numpy",
     "scipy": "scipy",
@@ -39,6 +42,13 @@ OPTIONAL = {
     "openvino": "openvino",
     "nilearn": "nilearn",
     "matplotlib": "matplotlib",
+}
+# Some packages load their parts when they are used: these are the parts that the library uses.
+_PARTS = {
+    "sam2": ("sam2.modeling.backbones.hieradet",),
+    "safetensors": ("safetensors.numpy",),
+    "scipy": ("scipy.ndimage",),
+    "skimage": ("skimage.filters", "skimage.metrics"),
 }
 _STORE_NEEDS = ("numpy", "safetensors", "jsonschema", "platformdirs")
 
@@ -119,7 +129,8 @@ def _broken(packages: Mapping[str, str | None]) -> dict[str, str]:
     broken = {}
     for name in (name for name, version in packages.items() if version is not None):
         try:
-            importlib.import_module(name)
+            for module in (name, *_PARTS.get(name, ())):
+                importlib.import_module(module)
         except (ImportError, OSError, RuntimeError, AttributeError, TypeError, ValueError) as error:
             # What half an installation, or a library built for another version, raises.
             broken[REQUIRED[name]] = _first_line(error)

@@ -90,6 +90,7 @@ def test_slicers_tests_are_registered_and_not_run(build):
     names = {line.split(": ")[1] for line in listed.splitlines() if "Test #" in line}
     # ctest marks what it will not run.
     assert names == {
+        "py_SAMI2I (Disabled)",
         "py_SAMI2ILibTest (Disabled)",
         "py_nomainwindow_qSlicerSAMI2IModuleGenericTest (Disabled)",
     }

@@ -1,0 +1,92 @@
+"""Puts what a child process wrote into the scene, or nothing at all."""
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from SAMI2IPanel.bridge import (
+    ERROR_MAP_ATTRIBUTE,
+    SYNTHETIC_ATTRIBUTE,
+    TARGET_ATTRIBUTE,
+    SourceGeometry,
+    fillNode,
+    markSynthetic,
+    readElsewhere,
+    readOntoSource,
+    unmark,
+)
+from SAMI2IPanel.marking import updateMarks
+
+ERROR_COLORS = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
+# Errors beyond this, in units of [0, 1000], are shown in the outermost colors.
+ERROR_WINDOW = 1000.0
+
+
+def addSynthetic(
+    path: Path, record: dict[str, Any], geometry: SourceGeometry, output: Any = None
+) -> Any:
+    """Make or fill the node of a synthetic volume.
+
+    Args:
+        path: The volume that the child wrote, on the source's grid.
+        record: Its `result` event.
+        geometry: Of the source.
+        output: A node to fill; a new one is made for None, or where it has left the scene.
+
+    Returns:
+        The node.
+
+    Raises:
+        PanelError: The file is damaged or on another grid; the scene is as it was.
+    """
+    array = readOntoSource(path, geometry)  # before any node is touched
+    name = syntheticNodeName(geometry.name, record["target_contrast"])
+    node = _nodeToFill(output, name)
+    unmark(node)
+    fillNode(node, array, geometry.ijkToLocal, geometry)
+    markSynthetic(node, record, geometry)
+    updateMarks()
+    return node
+
+
+def addWorkingGrid(path: Path, record: dict[str, Any], geometry: SourceGeometry) -> Any:
+    """Make the node of the result on the grid of the translated slices."""
+    array, matrix = readElsewhere(path, geometry)
+    name = syntheticNodeName(geometry.name, record["target_contrast"]) + "_slices"
+    node = _nodeToFill(None, name)
+    fillNode(node, array, matrix, geometry)
+    markSynthetic(node, record, geometry)
+    return node
+
+
+def addErrorMap(path: Path, result: Any, geometry: SourceGeometry) -> Any:
+    """Make the node of an error map beside the synthetic volume that was measured."""
+    array = readOntoSource(path, geometry)
+    node = _nodeToFill(None, f"{geometry.name}_error")
+    fillNode(node, array, geometry.ijkToLocal, geometry)
+    node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
+    node.SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
+    node.SetAttribute(TARGET_ATTRIBUTE, result.GetAttribute(TARGET_ATTRIBUTE) or "")
+    display = node.GetDisplayNode()
+    if slicer.mrmlScene.GetNodeByID(ERROR_COLORS) is not None:
+        display.SetAndObserveColorNodeID(ERROR_COLORS)
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(2 * ERROR_WINDOW, 0.0)
+    return node
+
+
+def syntheticNodeName(sourceName: str, target: str) -> str:
+    """Name of the node of a synthetic volume, by the library's rule."""
+    from SAMI2ILib.inference.output_files import synthetic_name
+
+    return synthetic_name(sourceName, target)
+
+
+def _nodeToFill(output: Any, name: str) -> Any:
+    scene = slicer.mrmlScene
+    if output is not None and scene.IsNodePresent(output):
+        if "synth" not in output.GetName().lower():
+            output.SetName(scene.GenerateUniqueName(name))
+        return output
+    return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))

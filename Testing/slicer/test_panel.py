@@ -1,0 +1,202 @@
+"""The panel as a user meets it: what it says, offers, refuses and remembers."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import SAMI2ILib.about
+
+from .conftest import PATIENCE_SECONDS
+
+
+def reason(panel):
+    """What the panel says of Apply; the tooltip says the same."""
+    assert panel.ui.applyButton.enabled is (panel.ui.reasonLabel.text == "")
+    if panel.ui.reasonLabel.text:
+        assert panel.ui.applyButton.toolTip == panel.ui.reasonLabel.text
+    return panel.ui.reasonLabel.text
+
+
+@pytest.fixture
+def choose(slicerHost, ready_panel):
+    """Choose volumes and options in the parameter node, as the widgets do."""
+
+    def choose(**choices):
+        for name, value in choices.items():
+            setattr(ready_panel.parameters, name, value)
+        slicerHost.processEvents()
+        return ready_panel
+
+    return choose
+
+
+def test_research_use_is_said_before_anything_else(panel):
+    assert SAMI2ILib.about.INTENDED_USE in panel.ui.researchUseLabel.text
+    assert panel.ui.researchUseLabel.visible
+    assert panel.ui.advancedCollapsibleButton.collapsed
+
+
+def test_every_control_has_a_tooltip(panel):
+    import qt
+
+    bare = [
+        name
+        for name, widget in vars(panel.ui).items()
+        if isinstance(widget, qt.QWidget)
+        and name.endswith(
+            ("Button", "ComboBox", "Selector", "SpinBox", "CheckBox", "Label", "Bar", "TextEdit")
+        )
+        and not widget.toolTip
+    ]
+    assert bare == []
+
+
+def test_status_line_is_what_doctor_says_in_a_process_of_its_own(slicerHost, panel):
+    assert panel.ui.statusLabel.text == "Checking what works on this machine..."
+    slicerHost.waitUntil(lambda: not panel.status.problem, PATIENCE_SECONDS, "the answer of doctor")
+    assert panel.ui.statusLabel.text.startswith("Ready")
+    assert not panel.ui.installButton.visible
+
+
+def test_apply_says_what_is_missing_step_by_step(choose, load_sample):
+    panel = choose()
+    assert reason(panel) == "Choose the volume to translate."
+    unnamed = load_sample(name="MRHead")
+    unnamed.GetStorageNode().SetFileName("")
+    panel = choose(inputVolume=unnamed)
+    assert reason(panel) == "Choose the source contrast: nothing in MRHead tells it."
+    assert panel.ui.sourceComboBox.currentText == "Unknown: please choose"
+    panel = choose(sourceContrast="T1")
+    assert reason(panel) == ""
+    panel = choose(targetContrast="T1")
+    assert reason(panel).startswith("Source and target contrast are both T1")
+    panel = choose(sourceContrast="PD")
+    assert reason(panel).startswith("No model makes T1 from PD")
+    panel = choose(sourceContrast="T1", targetContrast="T2", model="mine")
+    assert reason(panel).startswith("The model mine is not on this computer")
+
+
+def test_contrast_is_guessed_and_shown_as_a_guess(choose, load_sample):
+    panel = choose(inputVolume=load_sample(name="sub-01_T1w"))
+    assert panel.ui.sourceComboBox.currentText == "T1 (guess, from the BIDS name)"
+    panel.ui.sourceComboBox.currentIndex = 2
+    assert panel.parameters.sourceContrast == "T2"
+    other = load_sample(name="other_T1")
+    panel = choose(inputVolume=other)
+    assert panel.parameters.sourceContrast == ""  # it was said of the first volume
+
+
+def test_models_are_those_of_the_pair_with_their_card(choose, load_sample):
+    panel = choose(inputVolume=load_sample())
+    assert panel.ui.modelComboBox.count == 1
+    assert "bundled demonstration" in panel.ui.modelComboBox.currentText
+    assert "a bundled demonstration: not SAM2" in panel.ui.modelCardLabel.text
+    first = panel.choices.model["id"]
+    panel.ui.targetComboBox.currentIndex = 1
+    assert panel.parameters.targetContrast == "PD"
+    assert panel.choices.model["id"] != first
+    assert "Trained on" in panel.ui.modelCardLabel.text
+
+
+def test_real_scans_and_the_input_are_never_replaced(choose, load_sample):
+    import slicer
+
+    scan, other = load_sample(), load_sample("T2")
+    panel = choose(inputVolume=scan, outputVolume=scan)
+    assert reason(panel).startswith("The output is the input itself")
+    panel = choose(outputVolume=other)
+    assert reason(panel).startswith("The volume head_T2 is no synthetic one and is not replaced")
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Synthetic")
+    assert reason(choose(outputVolume=empty)) == ""
+    assert reason(choose(inputVolume=empty, outputVolume=None)).startswith(
+        "The volume Synthetic holds no image"
+    )
+
+
+def test_synthetic_volume_is_no_input(choose, load_sample):
+    node = load_sample()
+    node.SetAttribute("SAMI2I.Synthetic", "true")
+    panel = choose(inputVolume=node)
+    assert reason(panel) == "The volume head_T1 is synthetic itself: choose a scan."
+
+
+def test_every_choice_is_in_the_parameter_node(choose, load_sample):
+    panel = choose(inputVolume=load_sample())
+    panel.ui.deviceComboBox.currentIndex = 1
+    panel.ui.precisionComboBox.currentIndex = 1
+    panel.ui.batchSpinBox.value = 5
+    panel.ui.workingGridCheckBox.checked = True
+    panel.ui.alignCheckBox.checked = True
+    parameters = panel.logic.getParameterNode()
+    assert (parameters.device, parameters.precision) == ("cpu", "fp32")
+    assert (parameters.batchSize, parameters.keepWorkingGrid) == (5, True)
+    assert parameters.alignReference is True
+    choose(batchSize=0)
+    assert panel.ui.batchSpinBox.text == "as memory allows"
+
+
+def test_leaving_and_entering_the_panel_keeps_the_choices(slicerHost, choose, load_sample):
+    panel = choose(inputVolume=load_sample(), targetContrast="PD", batchSize=2)
+    slicerHost.selectModule("")
+    slicerHost.selectModule("SAMI2I")
+    assert panel.ui.targetComboBox.currentText == "PD"
+    assert panel.ui.batchSpinBox.value == 2
+
+
+def test_missing_packages_are_said_and_can_be_installed(slicerHost, without_packages, panel):
+    slicerHost.waitUntil(lambda: panel.ui.installButton.visible, 60, "the answer of doctor")
+    assert panel.ui.statusLabel.text == "PyTorch is not installed."
+    installed = []
+
+    class Dependencies:
+        def question(self):
+            return "Install 3 GB?"
+
+        def missing(self):
+            return ["torch"]
+
+        def platformProblem(self):
+            return ""
+
+        def install(self, log):
+            installed.append(panel.ui.checkButton.enabled)
+            log("Collecting torch")
+
+    panel.status._dependencies = Dependencies()
+    slicerHost.answer(False, True)
+    panel.ui.installButton.click()
+    assert installed == []
+    panel.ui.installButton.click()
+    assert installed == [False]
+    assert "Collecting torch" in panel.ui.logTextEdit.plainText
+    assert not panel.ui.logCollapsibleButton.collapsed
+    assert [shown.text for shown in slicerHost.dialogs] == ["Install 3 GB?"] * 2
+
+
+def test_failed_installation_is_said_with_its_hint(slicerHost, ready_panel):
+    from SAMI2IPanel.dependency_error import DependencyError
+
+    def fail(_log):
+        raise DependencyError("The disk is full.", "Free 3 GB.")
+
+    ready_panel.status._dependencies.repair = fail
+    slicerHost.answer(True)
+    ready_panel.ui.repairButton.click()
+    assert ready_panel.ui.statusLabel.text == "The disk is full. Free 3 GB."
+    assert ready_panel.ui.repairButton.enabled
+
+
+def test_unsupported_platform_is_said_and_nothing_is_offered(slicerHost, ready_panel):
+    ready_panel.status._dependencies.platformProblem = lambda: "Not on this Mac."
+    ready_panel.status.refresh()
+    assert ready_panel.ui.statusLabel.text == "Not on this Mac."
+    assert ready_panel.status.problem == "Not on this Mac."
+    assert not ready_panel.ui.installButton.visible
+
+
+def test_missing_interpreter_is_said(slicerHost, panel, monkeypatch, tmp_path):
+    app = SimpleNamespace(slicerHome=str(tmp_path))
+    monkeypatch.setattr("SAMI2IPanel.command.slicer", SimpleNamespace(app=app))
+    monkeypatch.setattr("SAMI2IPanel.command.shutil.which", lambda _name: None)
+    panel.status.refresh()
+    assert panel.ui.statusLabel.text.startswith("PythonSlicer, the Python program of 3D Slicer")

@@ -12,6 +12,17 @@ from . import whyUnavailable
 
 
 @pytest.fixture
+def sliceViews(slicerHost: Any) -> Any:
+    """The layout manager with its slice views; skips where VTK cannot render off screen."""
+    from .rendering import whyNoRendering
+
+    reason = whyNoRendering()
+    if reason:
+        pytest.skip(reason)
+    return slicerHost.app.layoutManager()
+
+
+@pytest.fixture
 def slicerHost() -> Iterator[Any]:
     """The host, reset after the test; an exception in a slot or a VTK error fails the test."""
     reason = whyUnavailable()

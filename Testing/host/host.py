@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
-from PySide6 import QtCore
+from PySide6 import QtCore, QtGui
 
 from . import pythonqt
 from .dialogs import ANSWERS, Shown
+from .rendering import whyNoRendering
 from .sample_data import SampleDataLogic
 from .subject_hierarchy import SubjectHierarchyKeeper
 from .vtk_events import VtkMessages
@@ -121,6 +123,37 @@ class Host:
             raise RuntimeError(f"The picture could not be written to {path}.")
         return picture
 
+    def grabSlices(self, path: str | Path, size: int = 360, fit: bool = True) -> Any:
+        """Save the axial, sagittal and coronal view side by side as PNG.
+
+        Args:
+            path: Of the PNG file.
+            size: Of one view, in pixels.
+            fit: Show the whole background volume; else keep the fields of view.
+
+        Returns:
+            (size, 3 * size, 3) uint8.
+
+        Raises:
+            RuntimeError: VTK cannot render here; `rendering.whyNoRendering` says so beforehand.
+        """
+        reason = whyNoRendering()
+        if reason:
+            raise RuntimeError(reason)
+        layout = self.app.layoutManager()
+        widgets = [layout.sliceWidget(name) for name in layout.sliceViewNames()]
+        for widget in widgets:
+            widget.sliceView()._rendering().resize((size, size))
+            if fit:
+                widget.fitSliceToBackground()
+        pictures = [widget.sliceView()._rendering().picture() for widget in widgets]
+        row = np.ascontiguousarray(np.concatenate(pictures, axis=1))
+        height, width, _ = row.shape
+        image = QtGui.QImage(row.data, width, height, 3 * width, QtGui.QImage.Format_RGB888)
+        if not image.save(str(path)):
+            raise RuntimeError(f"The picture could not be written to {path}.")
+        return row
+
     # Errors
 
     def takeVtkErrors(self) -> list[str]:
@@ -166,6 +199,7 @@ class Host:
             node = self.scene.GetNodeByID(nodeID)
             if node is not None and node.IsA("vtkMRMLScriptedModuleNode"):
                 self.scene.RemoveNode(node)
+        self.app.layoutManager()._reset()
         self.processEvents()
         ANSWERS.clear()
         SampleDataLogic.sources.clear()

@@ -143,6 +143,7 @@ class qSlicerCoreIOManager(QtCore.QObject):
         if path.lower().endswith(".mrml"):
             scene.SetURL(path)
             return bool(scene.Commit(path, messages))
+        Path(path).mkdir(parents=True, exist_ok=True)
         return bool(scene.SaveSceneToSlicerDataBundleDirectory(path, None, messages))
 
     def exportNodes(
@@ -173,12 +174,18 @@ class qSlicerCoreIOManager(QtCore.QObject):
             values = {**properties, "nodeID": copy.GetID(), "fileName": fileName}
             return self.saveNodes("NodeFile", values, messages)
         finally:
-            scene.RemoveNode(copy)
+            for added in (copy.GetStorageNode(), copy):
+                if added is not None:
+                    scene.RemoveNode(added)
 
     def fileWriterExtensions(self, node: Any) -> list[str]:
-        storage = node.GetStorageNode() or node.CreateDefaultStorageNode()
+        storage = node.GetStorageNode()
         if storage is None:
-            return []
+            storage = node.CreateDefaultStorageNode()
+            if storage is None:
+                return []
+            storage.UnRegister(None)  # Python owns it
+            storage.SetScene(node.GetScene())  # which knows ITK's file formats
         types = storage.GetSupportedWriteFileTypes()
         return [types.GetValue(index) for index in range(types.GetNumberOfValues())]
 

@@ -106,6 +106,14 @@ class qSlicerLayoutManager(QtCore.QObject):
         app.applicationLogic().SetSliceLogics(self._hostLogics)
         self._hostLayout = 3  # vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
+    def _reset(self) -> None:
+        """Back to the first view, between two tests."""
+        for name, orientation, _ in SLICE_VIEWS:
+            widget = self._hostWidgets[name]
+            widget.sliceView().cornerAnnotation().ClearAllTexts()
+            widget.sliceOrientation = orientation
+            widget.sliceLogic().SetSliceOffset(0)
+
     threeDViewCount = option("threeDViewCount", int, 0)
     tableViewCount = option("tableViewCount", int, 0)
     plotViewCount = option("plotViewCount", int, 0)

@@ -200,12 +200,12 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
     def selectModule(self, name: str) -> None:
         if name == self._hostName:
             return
+        module = self._hostManager.module(name)
+        if name and module is None:
+            raise ModuleError(f"There is no module {name!r}.")
         if self._hostName:
             self._hostManager.module(self._hostName).widgetRepresentation().exit()
         self._hostName = name
-        if name:
-            module = self._hostManager.module(name)
-            if module is None:
-                raise ModuleError(f"There is no module {name!r}.")
+        if module is not None:
             module.widgetRepresentation().enter()
         self.moduleSelected.emit(name)

@@ -7,8 +7,6 @@ from typing import Any
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-DISPLAYABLE_MANAGERS = ("vtkMRMLCrosshairDisplayableManager", "vtkMRMLRulerDisplayableManager")
-
 
 class SliceRendering:
     """Renders one slice logic into an off-screen window."""

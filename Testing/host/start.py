@@ -35,15 +35,9 @@ def start() -> Any:
         reason = whyUnavailable()
         if reason:
             raise RuntimeError(reason)
-        _prepareEnvironment()
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
         _started.append(_start())
     return _started[0]
-
-
-def _prepareEnvironment() -> None:
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    if sys.platform.startswith("linux"):
-        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 
 def _start() -> Any:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from Testing.host.fixtures import slicerHost
+from Testing.host.fixtures import slicerHost, sliceViews
 
-__all__ = ["slicerHost"]
+__all__ = ["sliceViews", "slicerHost"]
 
 BRIGHTEN = Path(__file__).with_name("Brighten") / "Brighten.py"
 

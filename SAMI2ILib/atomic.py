@@ -1,16 +1,25 @@
 """Folders and files that appear whole or not at all; the one place that makes them."""
 
+import functools
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from SAMI2ILib.errors import OutputError
 
 TEMPORARY_PREFIX = ".sami2i-"
+
+# Nothing is written for so long without a change: a leftover, wherever its process was.
+_LEFTOVER_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -25,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
     """
-    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}"
+    name = f"{_own_prefix()}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}"
     temporary = path.with_name(name)
     try:
         # Exclusive creation: a file or link that someone else put there is never written through.
@@ -53,7 +62,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         OutputError: The folder that it lies in does not exist or cannot be written to.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=_own_prefix(), dir=folder.parent) as temporary:
             # A folder in it, because the outer one is readable by its owner alone.
             staged = Path(temporary) / folder.name
             staged.mkdir()
@@ -88,6 +97,61 @@ def make_folder(folder: Path) -> None:
             f"The folder {str(folder)!r} cannot be made: {error.strerror or error}.",
             "Choose a place that you may write to.",
         ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left in a folder; call it before writing there.
+
+    A temporary file or folder of ours goes if its process ran on this machine and is gone, or if
+    nothing has touched it for a day. What cannot be removed stays.
+
+    Args:
+        folder: Need not exist.
+    """
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if not _is_leftover(path):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_leftover(path: Path) -> bool:
+    owner = re.match(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-(\d+)-", path.name)
+    if owner and owner[1] == _place() and not _is_alive(int(owner[2])):
+        return True
+    try:
+        return time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS
+    except OSError:
+        return False  # gone meanwhile
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # there, os.kill would end it; age decides
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
+
+
+def _own_prefix() -> str:
+    return f"{TEMPORARY_PREFIX}{_place()}-{os.getpid()}-"
+
+
+@functools.cache
+def _place() -> str:
+    """Where process numbers mean the same: this machine since it was started, this container."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:8]
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import atomic_path, make_folder
+from SAMI2ILib.atomic import atomic_path, make_folder, remove_leftovers
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.model_loader import LoadedModel
@@ -64,6 +64,7 @@ def translate_file(
         CancelledError: `is_cancelled` said so; nothing is left.
         OutOfMemoryError: One slice does not fit anywhere.
     """
+    remove_leftovers(output.parent)
     on_progress("read", 0, 1)
     volume = read_volume(source, series_uid)
     on_progress("read", 1, 1)

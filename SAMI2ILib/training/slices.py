@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.atomic import atomic_folder, make_folder
+from SAMI2ILib.atomic import atomic_folder, make_folder, remove_leftovers
 from SAMI2ILib.data.subjects import Subject
 from SAMI2ILib.errors import InputError, Sami2iError
 from SAMI2ILib.imaging.itk import simpleitk
@@ -91,6 +91,7 @@ def prepare_slices(
         OutputError: The cache cannot be made.
     """
     make_folder(cache)
+    remove_leftovers(cache)
     folders = [_folder_of(subject, source, targets, cache) for subject in subjects]
     # by folder: a subject that two data sources name is prepared once
     missing = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from SAMI2ILib.assets import asset_path
+from SAMI2ILib.atomic import remove_leftovers
 from SAMI2ILib.errors import InputError, MissingError, ModelError
 from SAMI2ILib.weights.model_file import file_sha256, read_spec
 from SAMI2ILib.weights.public_checkpoints import PUBLIC_CHECKPOINTS
@@ -171,6 +172,7 @@ class Store:
         path = Path(path)
         if not path.is_file():
             raise MissingError(f"There is no file {path}.", "Check the path.")
+        remove_leftovers(self.root)
         kind, file_id = check_file(path)
         sha256 = file_sha256(path)
         index = read_index(self.root)

@@ -1,10 +1,13 @@
 """Files appear whole or not at all."""
 
+import os
+import subprocess
 import sys
+import time
 
 import pytest
 
-from SAMI2ILib.atomic import atomic_folder, atomic_path, make_folder, write_text
+from SAMI2ILib.atomic import atomic_folder, atomic_path, make_folder, remove_leftovers, write_text
 from SAMI2ILib.errors import OutputError
 
 
@@ -100,3 +103,49 @@ def test_folder_without_a_place_is_said(tmp_path):
         atomic_folder(tmp_path / "no" / "a"),
     ):
         pass
+
+
+KILLED_WHILE_IT_WRITES = """
+import os, signal, sys
+from pathlib import Path
+from SAMI2ILib.atomic import atomic_folder, atomic_path
+with atomic_path(Path(sys.argv[1], "x.nii.gz")) as file, atomic_folder(Path(sys.argv[1], "y")):
+    file.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WRITES, tmp_path], check=False)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert len(left) == 2
+    assert all(name.startswith(".sami2i-") for name in left)
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path):
+    with atomic_path(tmp_path / "x"), atomic_folder(tmp_path / "y") as staged:
+        (staged / "z").touch()
+        remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["x", "y", "z"]
+
+
+def test_what_an_unknown_process_left_is_removed_after_a_day(tmp_path):
+    other = tmp_path / ".sami2i-0123abcd-4194999-x.nii"  # of another machine
+    fresh = tmp_path / ".sami2i-fresh"
+    real = tmp_path / "head.nii"
+    for path in (other, fresh, real):
+        path.touch()
+    remove_leftovers(tmp_path)
+    assert other.exists()
+    yesterday = time.time() - 25 * 3600
+    for path in (other, real):
+        os.utime(path, (yesterday, yesterday))
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".sami2i-fresh", "head.nii"]
+
+
+def test_leftovers_of_a_folder_that_is_not_there_are_none(tmp_path):
+    remove_leftovers(tmp_path / "nowhere")

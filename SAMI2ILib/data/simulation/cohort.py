@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from SAMI2ILib import about
-from SAMI2ILib.atomic import atomic_folder, make_folder
+from SAMI2ILib.atomic import atomic_folder, make_folder, remove_leftovers
 from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.head import simulate_head
 from SAMI2ILib.data.simulation.options import ixi_options, random_options
@@ -99,6 +99,7 @@ def simulate_cohort(
         OutputError: A file cannot be written.
     """
     make_folder(folder)
+    remove_leftovers(folder)
     _claim(plan, folder)
     tasks = [(plan, number, folder / name) for number, name in enumerate(plan.subjects())]
     todo = [task for task in tasks if not _is_complete(task[2])]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from SAMI2ILib.atomic import remove_leftovers
 from SAMI2ILib.errors import as_sami2i_error
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.notice import Notice
@@ -90,6 +91,8 @@ class CohortRun:
             OutputError: A log cannot be written: the disk is full, or the folder has gone.
             KeyboardInterrupt: The user stopped the work; what has ended is there, whole.
         """
+        for place in {path.parent for case in cases for path in self._files(case)}:
+            remove_leftovers(place)
         outcomes: list[Outcome] = []
         # One thread each, one case ahead and one behind: three volumes are in memory at most.
         with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
@@ -103,6 +106,9 @@ class CohortRun:
                 behind.append(writer.submit(finish))
             self._await(behind, outcomes)
         return outcomes
+
+    def _files(self, case: Case) -> tuple[Path, Path]:
+        return self.folder / case.output, log_path(self.folder, case)
 
     def _await(self, behind: list[Future[_Ended]], outcomes: list[Outcome]) -> None:
         while behind:

@@ -330,3 +330,4 @@ def test_killed_run_goes_on_where_it_was(start_long_cohort, run_cohort, tmp_path
     assert outcome.events[-1]["from_earlier_runs"] >= len(finished) - 1
     assert {row["status"] for row in read_table(out).values()} == {"done"}
     assert len(list(out.glob("*.nii"))) == 20
+    assert not [name for name in files_below(tmp_path) if ".sami2i-" in name]

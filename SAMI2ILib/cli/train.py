@@ -2,106 +2,192 @@
 
 import argparse
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder
-from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.console import Console, SilentConsole
+from SAMI2ILib.cli.memory import peak_memory_bytes
 from SAMI2ILib.errors import CancelledError, InputError
 
 if TYPE_CHECKING:
+    from SAMI2ILib.inference.device import Device
     from SAMI2ILib.training.config import TrainingConfig
-    from SAMI2ILib.training.loop import TrainingState, TrainingSubjects
+    from SAMI2ILib.training.distributed import World
+    from SAMI2ILib.training.loop import TrainingResult
+    from SAMI2ILib.training.schedule import TrainingState
+    from SAMI2ILib.training.selection import Selection
+    from SAMI2ILib.training.starting_weights import StartingWeights
 
-HELP = "Train a model on paired scans; the same command goes on after an interruption."
+HELP = "Train a model on prepared scans; the same command goes on after an interruption."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define what `sami2i train` takes."""
-    parser.add_argument("config", type=Path, help="TOML file of the recipe")
+    parser.add_argument("config", type=Path, nargs="?", help="TOML file; flags alone are enough")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
         help="folder for checkpoints, logs and the model files",
     )  # fmt: skip
     parser.add_argument(
-        "--data", action="append", default=[], metavar="NAME=FOLDER",
-        help="where a data source of the recipe lies; once for each",
+        "--data", action="append", default=[], metavar="[NAME=]FOLDER",
+        help="dataset folder of `sami2i prepare`; once for each data source",
     )  # fmt: skip
-    parser.add_argument(
-        "--cache", type=Path, help="folder for prepared slices (default: OUTPUT/slices)"
-    )
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, help="optimizer steps, instead of the recipe's budget")
-    budget.add_argument("--minutes", type=float, help="minutes, instead of the recipe's budget")
+    _add_recipe_flags(parser.add_argument_group("recipe"))
     parser.add_argument(
         "--start-from", type=Path, metavar="RUN",
         help="folder of an earlier run whose weights a new run begins with",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="CPU threads (default: the recipe's)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--download-clip", action="store_true",
+        help="fetch the weights of CLIP through open_clip where they are not on this machine",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument(
         "--export-only", action="store_true",
         help="write model files from the last checkpoint and stop",
     )  # fmt: skip
 
 
-def run(args: argparse.Namespace, console: Console) -> int:
-    """Prepare the slices, train, and write the model files."""
-    from SAMI2ILib.training.config import read_config, with_folders
+# flag, its key in the configuration, and help
+_KEY_FLAGS = (
+    ("--recipe", "recipe", str, "demo, paper or fidelity: what the other keys start from"),
+    ("--name", "name", str, "of the run; part of the models' ids"),
+    ("--source", "source", str, "contrast that goes in"),
+    ("--encoder", "encoder.variant", str, "tiny, small, base_plus, large, demo, clip:MODEL/TAG"),
+    ("--encoder-checkpoint", "encoder.checkpoint", str, "SAM2 weights: public name or file"),
+    ("--clip-checkpoint", "discriminator.checkpoint", str, "file of the discriminator's CLIP"),
+    ("--batch", "optimization.batch", int, "crops a step, over all processes"),
+    ("--learning-rate", "optimization.learning_rate", float, "peak learning rate"),
+    ("--seed", "seed", int, "of every random choice"),
+    ("--threads", "threads", int, "CPU threads"),
+    ("--workers", "workers", int, "processes that read and cut slices"),
+)
+_BUDGET_FLAGS = (
+    ("--steps", "optimization.steps", int, "optimizer steps, instead of the recipe's budget"),
+    ("--epochs", "optimization.epochs", float, "epochs, instead of the recipe's budget"),
+    ("--minutes", "optimization.minutes", float, "minutes, instead of the recipe's budget"),
+)
 
-    config = _with_overrides(with_folders(read_config(args.config), _folders(args.data)), args)
-    make_folder(args.output)
 
-    import torch
-
-    from SAMI2ILib.inference.device import cpu_multiplies_faster_in_bf16, select_device
-    from SAMI2ILib.training.export import export_models
-    from SAMI2ILib.training.loop import load_result, train
-
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = select_device(args.device, "auto" if config.bf16 else "fp32")
-    if config.bf16 and not device.is_cuda and cpu_multiplies_faster_in_bf16():
-        device = replace(device, precision="bf16")
-    console.start(f"{device.description}, {device.precision}", device.reason)
-    subjects = _prepare(config, args.cache or args.output / "slices", console)
-    if args.export_only:
-        result = load_result(config, args.output)
-    else:
-        with _stop_requested() as stop:
-            result = train(
-                config,
-                subjects,
-                args.output,
-                device.name,
-                device.dtype,
-                on_progress=lambda state, spent: _tell(console, state, spent),
-                should_stop=stop.is_set,
-                start_from=args.start_from,
-            )
-        if not result.state.finished:
-            raise CancelledError(
-                f"Stopped after step {result.state.step}; the checkpoint is written.",
-                "Run the same command again to go on.",
-            )
-    files = export_models(config, result, subjects, args.output)
-    for path in (*files.models, files.encoder):
-        console.say(str(path))
-    console.result(
-        {
-            "models": [str(path) for path in files.models],
-            "encoder": str(files.encoder),
-            "steps": result.state.step,
-            "seconds": round(result.state.seconds, 1),
-        }
+def _add_recipe_flags(group: "argparse._ArgumentGroup") -> None:
+    for flag, key, kind, text in _KEY_FLAGS:
+        group.add_argument(flag, dest=key, type=kind, metavar="X", help=text)
+    budget = group.add_mutually_exclusive_group()
+    for flag, key, kind, text in _BUDGET_FLAGS:
+        budget.add_argument(flag, dest=key, type=kind, metavar="N", help=text)
+    group.add_argument("--target", action="append", help="contrast that comes out; may be repeated")
+    group.add_argument(
+        "--no-adversarial", action="store_true", help="train without the discriminator"
     )
-    return 0
+    group.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="any other key of the configuration, as optimization.crop=128",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the plan, train, and write the model files."""
+    from SAMI2ILib.training.distributed import connected, world_of_environment
+
+    world = world_of_environment()
+    if not world.is_main:
+        console = SilentConsole()
+    config = _configure(args)
+    make_folder(args.output)
+    device = _choose_device(config, args.device, world)
+    console.start(f"{device.description}, {device.precision}", device.reason)
+    with connected(world, device.name):
+        return _run(args, config, device, world, console)
+
+
+def _run(
+    args: argparse.Namespace,
+    config: "TrainingConfig",
+    device: "Device",
+    world: "World",
+    console: Console,
+) -> int:
+    from SAMI2ILib.training.loop import Callbacks, load_result, train
+    from SAMI2ILib.training.selection import select_subjects
+    from SAMI2ILib.training.starting_weights import find_weights
+
+    # one process downloads, the others find what it has brought
+    if args.download_clip and world.is_main:
+        find_weights(config, download_clip=True)
+    world.wait()
+    weights = find_weights(config)
+    selection = select_subjects(config)
+    if args.export_only:
+        return _export(args, config, load_result(config, selection, args.output, weights),
+                       selection, weights, console)  # fmt: skip
+    _print_plan(args, config, selection, weights, device, world, console)
+    if args.dry_run:
+        console.result({"dry_run": True})
+        return 0
+    with _stop_requested() as stop:
+        result = train(
+            config,
+            selection,
+            args.output,
+            weights=weights,
+            world=world,
+            device=device.name,
+            dtype=device.dtype,
+            callbacks=Callbacks(
+                progress=lambda state, spent: _tell(console, state, spent),
+                notice=lambda text: console.warn("training", text),
+                should_stop=stop.is_set,
+            ),
+            start_from=args.start_from,
+        )
+    if not result.state.finished:
+        raise CancelledError(
+            f"Stopped after step {result.state.step}; the checkpoint is written.",
+            "Run the same command again to go on.",
+        )
+    if not world.is_main:
+        return 0
+    return _export(args, config, result, selection, weights, console)
+
+
+def _configure(args: argparse.Namespace) -> "TrainingConfig":
+    """Lay the flags over the file, and the file over the recipe."""
+    from SAMI2ILib.training.config_file import (
+        parse_config,
+        read_table,
+        with_assignments,
+        with_folders,
+    )
+
+    table: dict[str, Any] = {} if args.config is None else read_table(args.config)
+    assignments = []
+    for _, key, _, _ in (*_KEY_FLAGS, *_BUDGET_FLAGS):
+        value = getattr(args, key)
+        if value is not None:
+            assignments.append(f"{key}={_as_toml(value)}")
+    if args.no_adversarial:
+        assignments.append("optimization.adversarial=0.0")
+    table = with_assignments(table, [*assignments, *args.set])
+    if args.target:
+        table["targets"] = list(dict.fromkeys(args.target))
+    if "data" in table:
+        return with_folders(parse_config(table), _folders(args.data))
+    table.setdefault("name", f"my-{table.get('recipe', 'demo')}")
+    table["data"] = _sources(args.data)
+    return parse_config(table)
+
+
+def _as_toml(value: object) -> str:
+    import json
+
+    return json.dumps(value) if isinstance(value, str) else str(value)
 
 
 def _folders(assignments: list[str]) -> dict[str, str]:
@@ -114,46 +200,94 @@ def _folders(assignments: list[str]) -> dict[str, str]:
     return folders
 
 
-def _with_overrides(config: "TrainingConfig", args: argparse.Namespace) -> "TrainingConfig":
-    from SAMI2ILib.training.config import check_config
+def _sources(assignments: list[str]) -> list[dict[str, Any]]:
+    """Data sources from flags alone: NAME=FOLDER, or a folder, which gives its own name."""
+    if not assignments:
+        raise InputError("There is no data to train on.", "Pass --data FOLDER, or a TOML file.")
+    sources = []
+    for assignment in assignments:
+        name, sign, folder = assignment.partition("=")
+        if not sign or not name or "/" in name or "\\" in name:
+            name, folder = Path(assignment).resolve().name, assignment
+        sources.append({"name": name, "folder": folder})
+    return sources
 
-    optimization = config.optimization
-    if args.steps is not None:
-        optimization = replace(optimization, steps=args.steps, minutes=0.0)
-    if args.minutes is not None:
-        optimization = replace(optimization, steps=0, minutes=args.minutes)
-    threads = config.threads if args.threads is None else args.threads
-    changed = replace(config, optimization=optimization, threads=threads)
-    check_config(changed)
-    return changed
+
+def _choose_device(config: "TrainingConfig", request: str, world: "World") -> "Device":
+    import torch
+
+    from SAMI2ILib.inference.device import cpu_multiplies_faster_in_bf16, select_device
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if world.size > 1 and request in ("auto", "cuda") and torch.cuda.is_available():
+        request = f"cuda:{world.local_rank}"
+    device = select_device(request, "auto" if config.bf16 else "fp32")
+    if config.bf16 and not device.is_cuda and cpu_multiplies_faster_in_bf16():
+        return replace(device, precision="bf16")
+    return device
 
 
-def _prepare(config: "TrainingConfig", cache: Path, console: Console) -> "TrainingSubjects":
-    from SAMI2ILib.training.loop import TrainingSubjects
-    from SAMI2ILib.training.selection import select_subjects
-    from SAMI2ILib.training.slices import prepare_slices
+def _print_plan(
+    args: argparse.Namespace,
+    config: "TrainingConfig",
+    selection: "Selection",
+    weights: "StartingWeights",
+    device: "Device",
+    world: "World",
+    console: Console,
+) -> None:
+    """Say what is about to happen; a run that goes on is not measured again."""
+    from SAMI2ILib.training.checkpoint import load_checkpoint
+    from SAMI2ILib.training.loop import open_session
+    from SAMI2ILib.training.plan import describe_plan, measure_steps, steps_to_measure
+    from SAMI2ILib.training.schedule import Schedule
 
-    selection = select_subjects(config)
-    everybody = [s for source in selection.training for s in source] + list(selection.validation)
-    stacks = iter(
-        prepare_slices(
-            everybody,
-            config.source,
-            config.targets,
-            cache,
-            config.threads or os.cpu_count() or 1,
-            lambda done, total: console.progress("prepare", done, total),
-        )
+    session = open_session(config, selection, weights, device.name, device.dtype, world)
+    steps = steps_to_measure(Schedule(config, selection.slices), args.dry_run)
+    begins = args.dry_run or load_checkpoint(args.output)[0] is None
+    measurement = None
+    if steps and begins:
+        console.note(f"Measuring {steps} steps ...")
+        measurement = measure_steps(session, selection, steps, peak_memory_bytes)
+    for line in describe_plan(session, selection, measurement):
+        console.note(line) if not args.dry_run else console.say(line)
+
+
+def _export(
+    args: argparse.Namespace,
+    config: "TrainingConfig",
+    result: "TrainingResult",
+    selection: "Selection",
+    weights: "StartingWeights",
+    console: Console,
+) -> int:
+    from SAMI2ILib.training.export import export_models
+
+    files = export_models(config, result, selection, weights, args.output)
+    for path in (*files.models, *([files.encoder] if files.encoder else [])):
+        console.say(str(path))
+    console.result(
+        {
+            "models": [str(path) for path in files.models],
+            "encoder": str(files.encoder) if files.encoder else None,
+            "steps": result.state.step,
+            "seconds": round(result.state.seconds, 1),
+        }
     )
-    training = [[next(stacks) for _ in source] for source in selection.training]
-    return TrainingSubjects(training, list(stacks))
+    return 0
 
 
 def _tell(console: Console, state: "TrainingState", spent: float) -> None:
     console.progress("train", round(1000 * spent), 1000)
-    losses = ", ".join(f"{name} {value:.4f}" for name, value in state.losses.items())
-    measured = ", ".join(f"{name} {value:.3f}" for name, value in state.validation.items())
-    text = f"step {state.step}, {state.seconds / 60:.1f} min: L1 {losses or 'not yet measured'}"
+    losses = "; ".join(
+        f"{target} " + ", ".join(f"{term} {value:.4f}" for term, value in of_target.items())
+        for target, of_target in state.losses.items()
+    )
+    measured = ", ".join(
+        f"{target} {of_target['brain_nrmse']:.3f}" for target, of_target in state.validation.items()
+    )
+    text = f"step {state.step}, {state.seconds / 60:.1f} min: {losses or 'not yet measured'}"
     console.note(text + (f"; validation NRMSE {measured}" if measured else ""))
 
 

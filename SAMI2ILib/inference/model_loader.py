@@ -18,11 +18,14 @@ from SAMI2ILib.models import (
     load_trunk,
     load_trunk_tensors,
 )
+from SAMI2ILib.models.clip import build_clip
+from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, build_clip_encoder
 from SAMI2ILib.weights import ModelSpec, file_sha256, read_spec, read_tensors
 from SAMI2ILib.weights.store import Store
 
 DECODER_PREFIX = "decoder."
 ENCODER_PREFIX = "encoder."
+PROJECTION_PREFIX = "projection."
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,27 @@ class _Parts:
 
 
 def _build_sam_i2i(parts: _Parts) -> nn.Module:
-    spec = parts.spec
-    if spec.encoder.hiera is None:
-        raise ModelError(
-            f"The model {spec.id!r} does not say which Hiera encoder it needs.",
-            "Get the file again from where it came.",
-        )
-    decoder = Decoder(DecoderConfig.from_json(spec.decoder))
-    trunk = _load_trunk(parts, HieraConfig.from_json(spec.encoder.hiera))
-    encoder = Encoder(trunk, upscale=decoder.config.encoder_upscale)
+    decoder = Decoder(DecoderConfig.from_json(parts.spec.decoder))
+    encoder = _build_encoder(parts, decoder.config.encoder_upscale)
     load_strictly(decoder, _with_prefix(parts.tensors, DECODER_PREFIX), "decoder")
     return SamI2I(encoder, decoder)
+
+
+def _build_encoder(parts: _Parts, upscale: int) -> Encoder:
+    spec = parts.spec.encoder
+    if spec.hiera is not None:
+        return Encoder(_load_trunk(parts, HieraConfig.from_json(spec.hiera)), upscale=upscale)
+    if spec.clip is None or spec.kind != "embedded":
+        raise ModelError(
+            f"The model {parts.spec.id!r} does not say which Hiera encoder it needs.",
+            "Get the file again from where it came.",
+        )
+    config = ClipEncoderConfig.from_json(spec.clip)
+    encoder = build_clip_encoder(build_clip(config.clip), config, upscale=upscale)
+    load_strictly(encoder.trunk, _with_prefix(parts.tensors, ENCODER_PREFIX), "encoder")
+    projection = _with_prefix(parts.tensors, PROJECTION_PREFIX)
+    load_strictly(encoder.get_submodule("projection"), projection, "projection")
+    return encoder
 
 
 def _load_trunk(parts: _Parts, config: HieraConfig) -> nn.Module:

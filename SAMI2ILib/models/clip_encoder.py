@@ -178,12 +178,13 @@ class FeatureProjection(nn.Module):
         return projected
 
 
-def build_clip_encoder(clip: ClipTower, config: ClipEncoderConfig) -> Encoder:
+def build_clip_encoder(clip: ClipTower, config: ClipEncoderConfig, *, upscale: int = 4) -> Encoder:
     """Make the encoder of a generator from CLIP; CLIP is frozen, the projections are trained.
 
     Args:
         clip: As `clip.load_clip` or `clip.build_clip` return it for `config.clip`.
         config: Its sizes.
+        upscale: As in `Encoder`.
 
     Returns:
         The encoder, with CLIP's own mean and deviation.
@@ -197,6 +198,7 @@ def build_clip_encoder(clip: ClipTower, config: ClipEncoderConfig) -> Encoder:
     return Encoder(
         trunk,
         frozen=True,
+        upscale=upscale,
         projection=projection,
         mean=tuple(clip.mean.flatten().tolist()),
         std=tuple(clip.std.flatten().tolist()),

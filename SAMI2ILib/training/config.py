@@ -1,36 +1,21 @@
-"""The training configuration: one dataclass, read from one TOML file and checked key by key."""
+"""The training configuration: what a run depends on, as frozen dataclasses."""
 
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
 
-from SAMI2ILib.data.subjects import CONTRASTS
-from SAMI2ILib.errors import InputError
-
-T = TypeVar("T")
-
-# fields of `Augmentation` that are probabilities or relative amounts
-_FRACTIONS = (
-    "flip", "scale", "remap", "gamma", "dark_floor", "bias", "noise", "blur", "context"
-)  # fmt: skip
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+from SAMI2ILib.models import HieraConfig
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """One cohort folder of subjects.
+    """One dataset folder, as `sami2i prepare` makes it.
 
     Attributes:
         name: What flags and logs call it.
-        folder: Where the subjects lie; empty until `--data name=FOLDER` fills it.
+        folder: Where it lies; empty until `--data name=FOLDER` fills it.
         weight: Share of the crops that come from it, relative to the other sources.
-        only: Subjects to take; empty takes all.
+        only: Subjects to take, from any part of the split; empty takes the parts of `train_parts`.
         exclude: Subjects to leave out.
-        license: Of the data, for the model card.
+        license: Of the data, for the model card; empty takes what the dataset says.
     """
 
     name: str
@@ -43,17 +28,22 @@ class DataSource:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Which Hiera trunk, and whether it learns.
+    """Which encoder, and whether it learns.
 
     Attributes:
-        variant: A name of `models.HIERA_VARIANTS`.
-        checkpoint: Official SAM2 checkpoint to start from; empty starts from random values.
+        variant: A name of `models.HIERA_VARIANTS`; "custom" with `hiera`; or an image encoder of
+            CLIP as "clip:MODEL/PRETRAINED" in the words of `open_clip`, always frozen.
+        checkpoint: SAM2 weights to start from: the name of a public checkpoint in the model
+            store, or a file; for CLIP a file. Empty starts from random values, or for CLIP from
+            `open_clip`'s cache.
         frozen: The paper's choice with a pre-trained trunk; false trains it with the decoders.
+        hiera: Arguments of a Hiera trunk, for the variant "custom".
     """
 
     variant: str = "demo"
     checkpoint: str = ""
     frozen: bool = False
+    hiera: HieraConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +65,29 @@ class DecoderOptions:
     encoder_upscale: int = 4
     detail_width: int = 0
     detail_depth: int = 1
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """The opponent of the adversarial loss; used where `optimization.adversarial` is above zero.
+
+    Attributes:
+        clip: The CLIP that it looks through, "MODEL/PRETRAINED" in the words of `open_clip`.
+        checkpoint: File of CLIP's weights; empty takes them from `open_clip`'s cache.
+        taps: Blocks of CLIP whose maps are judged, counted from 0.
+        loss: A name of `adversarial.ADVERSARIAL_LOSSES`.
+        learning_rate: Of its Adam; follows the schedule of the generator's.
+        betas: Of its Adam.
+        augment: Policies of DiffAugment; empty switches it off.
+    """
+
+    clip: str = "ViT-B-32/openai"
+    checkpoint: str = ""
+    taps: tuple[int, ...] = (3, 7)
+    loss: str = "nonsaturating"
+    learning_rate: float = 2e-5
+    betas: tuple[float, ...] = (0.5, 0.999)
+    augment: tuple[str, ...] = ("color", "translation", "cutout")
 
 
 @dataclass(frozen=True)
@@ -108,34 +121,60 @@ class Augmentation:
     blur: float = 0.25
     context: float = 0.4
 
+    @property
+    def moves(self) -> bool:
+        """Whether a crop is more than a cutout of its slice."""
+        return bool(self.flip or self.rotation_deg or self.scale)
+
 
 @dataclass(frozen=True)
 class Optimization:
-    """The schedule; exactly one of `steps` and `minutes` is above zero.
+    """Losses and schedule; exactly one of `steps`, `epochs` and `minutes` is above zero.
 
     Attributes:
         steps: Optimizer steps in all.
+        epochs: Passes over all slices; each slice comes once in each.
         minutes: Training time in all, over every resumption.
-        batch: Crops a step.
+        batch: Crops a step, over all processes and micro-batches together.
+        accumulate: Micro-batches that a process divides its part of the batch into.
         crop: Height and width of a crop in pixels of the working grid.
-        learning_rate: Peak rate of AdamW; decays to zero along a half cosine.
+        learning_rate: Peak rate of AdamW (with `weight_decay` 0 it is Adam).
+        schedule: "cosine" decays to zero along half a cosine, "constant" stays.
         warm_up: Part of the budget in which the rate rises from zero.
+        betas: Of AdamW.
         weight_decay: Of AdamW.
         ema: Decay of the averaged weights that are exported; 0 exports the last ones.
-        clip: Largest gradient norm.
-        ssim: Weight of 1 - SSIM beside the L1 loss.
+        clip: Largest gradient norm; 0 does not clip.
+        region: Where the losses look: the "foreground" of the source, or the whole "image".
+        l1: Weight of the mean absolute error.
+        ssim: Weight of 1 - SSIM.
+        adversarial: Weight of the adversarial loss; 0 trains without a discriminator.
+        validate_every: Steps between validations; 0 is an epoch, a twentieth of `steps`, or, where
+            the budget is in minutes, each checkpoint.
+        patience: End after so many validations without an improvement; 0 never does.
+        export: Which weights become the model: the "last" or those of the "best" validation.
     """
 
     steps: int = 0
+    epochs: float = 0.0
     minutes: float = 0.0
     batch: int = 8
+    accumulate: int = 1
     crop: int = 128
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
     warm_up: float = 0.02
+    betas: tuple[float, ...] = (0.9, 0.999)
     weight_decay: float = 0.01
     ema: float = 0.0
     clip: float = 1.0
+    region: str = "foreground"
+    l1: float = 1.0
     ssim: float = 0.0
+    adversarial: float = 0.0
+    validate_every: int = 0
+    patience: int = 0
+    export: str = "last"
 
 
 @dataclass(frozen=True)
@@ -143,190 +182,59 @@ class TrainingConfig:
     """Everything that a training run depends on, apart from the machine.
 
     Attributes:
-        name: Of the recipe; becomes part of the models' ids: lower case, digits, ". _ -".
-        title: What models call themselves in a list; the name where it is empty.
+        name: Of the run; becomes part of the models' ids: lower case, digits, ". _ -".
         data: Where the subjects come from.
+        recipe: The preset that the other keys started from.
+        title: What models call themselves in a list; the name where it is empty.
         source: The contrast that goes in.
         targets: The contrasts that come out; each has a decoder, all share the encoder.
         context_slices: Slices that enter together: 1, or 3 with the two neighbors.
-        validation: Subjects that are measured at each checkpoint and never trained on.
+        train_parts: Parts of the datasets' splits to train on.
+        validation: Subjects that are measured and never trained on; empty takes the part
+            "validation" unless it is trained on.
         seed: Of every random choice.
         threads: Of the CPU; 0 leaves the choice to torch.
         workers: Processes that cut crops beside the training; 0 cuts them in between.
         bf16: Train in bfloat16 where the processor has it.
+        compile: Compile the network with torch.compile.
+        channels_last: Keep images in memory channel by channel of each pixel.
+        tensorboard: Write the curves for TensorBoard too, where it is installed.
+        sample_images: Slices that are drawn at each validation; 0 draws none.
         checkpoint_minutes: Between two checkpoints.
         license: Of the trained weights.
     """
 
     name: str
     data: tuple[DataSource, ...]
+    recipe: str = "demo"
     title: str = ""
     source: str = "T1"
     targets: tuple[str, ...] = ("T2", "PD")
     context_slices: int = 1
+    train_parts: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ()
     seed: int = 0
     threads: int = 0
     workers: int = 1
     bf16: bool = True
+    compile: bool = False
+    channels_last: bool = False
+    tensorboard: bool = True
+    sample_images: int = 4
     checkpoint_minutes: float = 5.0
     license: str = ""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderOptions = field(default_factory=DecoderOptions)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimization: Optimization = field(default_factory=Optimization)
 
 
-def read_config(path: Path) -> TrainingConfig:
-    """Read and check a TOML file.
+MACHINE_KEYS = (
+    "threads", "workers", "bf16", "compile", "channels_last", "tensorboard", "sample_images",
+    "checkpoint_minutes",
+)  # fmt: skip
+"""Keys that say how a run is computed and shown, not what is learned."""
 
-    Raises:
-        InputError: The file is missing or no TOML, or a key is unknown, missing or out of range;
-            the message names the key.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            table = tomllib.load(file)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"There is no training configuration {path}.", "Check the path."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error
-    return parse_config(table)
-
-
-def parse_config(table: Mapping[str, Any]) -> TrainingConfig:
-    """Build a checked configuration from a parsed TOML table.
-
-    Raises:
-        InputError: A key is unknown, missing, of the wrong type or out of range.
-    """
-    config = _build(TrainingConfig, table, "")
-    check_config(config)
-    return config
-
-
-def with_folders(config: TrainingConfig, folders: Mapping[str, str]) -> TrainingConfig:
-    """Fill in where the data lie on this machine.
-
-    Args:
-        config: The recipe.
-        folders: Folder of each data source, by its name.
-
-    Raises:
-        InputError: A name is not one of the recipe's, or a source is left without a folder.
-    """
-    names = [source.name for source in config.data]
-    for name in folders:
-        if name not in names:
-            raise InputError(
-                f"--data {name}=...: the configuration has no data source '{name}'.",
-                f"It has {', '.join(names)}.",
-            )
-    data = tuple(
-        replace(source, folder=folders.get(source.name, source.folder)) for source in config.data
-    )
-    for source in data:
-        if not source.folder:
-            raise InputError(
-                f"The data source '{source.name}' has no folder.",
-                f"Pass --data {source.name}=FOLDER.",
-            )
-    return replace(config, data=data)
-
-
-def _build(kind: type[T], table: Mapping[str, Any], prefix: str) -> T:
-    hints = get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise InputError(
-                f"The configuration has an unknown key '{prefix}{key}'.",
-                f"Known here: {', '.join(hints)}.",
-            )
-    values = {key: _value(hints[key], value, prefix + key) for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        required = [f.name for f in fields(kind) if f.name not in values]  # type: ignore[arg-type]
-        raise InputError(
-            f"The configuration lacks a required key: one of {', '.join(required)}"
-            f"{' in ' + prefix.rstrip('.') if prefix else ''}.",
-            "See docs/reference/recipes for complete examples.",
-        ) from error
-
-
-def _value(hint: Any, value: object, key: str) -> Any:
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise _wrong_type(key, "a list", value)
-        item = get_args(hint)[0]
-        return tuple(_value(item, entry, f"{key}[{n}]") for n, entry in enumerate(value))
-    if hasattr(hint, "__dataclass_fields__"):
-        if not isinstance(value, Mapping):
-            raise _wrong_type(key, "a table", value)
-        return _build(hint, value, key + ".")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, UnionType) or type(value) is not hint:
-        raise _wrong_type(key, f"a value of type {getattr(hint, '__name__', hint)}", value)
-    return value
-
-
-def _wrong_type(key: str, expected: str, value: object) -> InputError:
-    return InputError(
-        f"'{key}' in the configuration must be {expected}, not {value!r}.", "Correct that key."
-    )
-
-
-def check_config(config: TrainingConfig) -> None:
-    """Check the ranges of all values, after they were changed by flags too.
-
-    Raises:
-        InputError: A value is out of range; the message names its key.
-    """
-    optimization, augmentation = config.optimization, config.augmentation
-    names = [source.name for source in config.data]
-    budget = (optimization.steps > 0) != (optimization.minutes > 0)
-    rules: list[tuple[str, bool, str]] = [
-        ("name", _NAME.fullmatch(config.name) is not None, "lower case letters, digits, '. _ -'"),
-        ("data", bool(names) and len(set(names)) == len(names), "sources with different names"),
-        ("data.weight", all(s.weight > 0 for s in config.data), "above zero"),
-        ("source", config.source in CONTRASTS, f"one of {', '.join(CONTRASTS)}"),
-        ("targets", _are_targets(config), "different contrasts other than the source"),
-        ("seed", config.seed >= 0, "zero or above"),
-        ("threads", config.threads >= 0, "zero or above"),
-        ("workers", config.workers >= 0, "zero or above"),
-        ("checkpoint_minutes", config.checkpoint_minutes > 0, "above zero"),
-        ("decoder.depth", config.decoder.depth >= 1, "at least 1"),
-        ("decoder.windows", len(config.decoder.windows) == 3, "three sizes, coarsest first"),
-        ("optimization.steps", budget, "above zero, or else optimization.minutes, and not both"),
-        ("optimization.batch", optimization.batch >= 1, "at least 1"),
-        ("optimization.crop", _is_crop(optimization.crop), "a positive multiple of 64"),
-        ("optimization.learning_rate", optimization.learning_rate > 0, "above zero"),
-        ("optimization.warm_up", 0 <= optimization.warm_up < 1, "in [0, 1)"),
-        ("optimization.weight_decay", optimization.weight_decay >= 0, "zero or above"),
-        ("optimization.ema", 0 <= optimization.ema < 1, "in [0, 1)"),
-        ("optimization.clip", optimization.clip > 0, "above zero"),
-        ("optimization.ssim", optimization.ssim >= 0, "zero or above"),
-        ("context_slices", config.context_slices in (1, 3), "1 or 3"),
-        *(
-            (f"augmentation.{key}", 0 <= getattr(augmentation, key) <= 1, "in [0, 1]")
-            for key in _FRACTIONS
-        ),
-        ("augmentation.rotation_deg", 0 <= augmentation.rotation_deg <= 180, "in [0, 180]"),
-    ]
-    for key, holds, expected in rules:
-        if not holds:
-            message = f"'{key}' in the configuration must be {expected}."
-            raise InputError(message, "Correct that key.")
-
-
-def _are_targets(config: TrainingConfig) -> bool:
-    targets = config.targets
-    known = all(target in CONTRASTS and target != config.source for target in targets)
-    return bool(targets) and known and len(set(targets)) == len(targets)
-
-
-def _is_crop(crop: int) -> bool:
-    return crop > 0 and crop % 64 == 0
+BUDGET_KEYS = ("steps", "epochs", "minutes")
+"""Keys of `Optimization` of which one is above zero."""

@@ -1,4 +1,4 @@
-"""Turns a trained network into model files: one shared encoder, one model a target."""
+"""Turns a trained network into model files that `translate` takes at once."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from SAMI2ILib.models import HIERA_VARIANTS
-from SAMI2ILib.training.config import TrainingConfig
-from SAMI2ILib.training.loop import TrainingResult, TrainingSubjects
+from SAMI2ILib.data.dataset import SliceDataset
+from SAMI2ILib.training.config import DataSource, TrainingConfig
+from SAMI2ILib.training.loop import TrainingResult
+from SAMI2ILib.training.networks import clip_encoder_of, hiera_of
+from SAMI2ILib.training.recipes import recipe_label
+from SAMI2ILib.training.selection import Selection
+from SAMI2ILib.training.starting_weights import StartingWeights
+from SAMI2ILib.training.validation import METRICS
 from SAMI2ILib.weights import (
     EncoderReference,
     EncoderSpec,
+    Metric,
     ModelSpec,
     Preprocessing,
     Training,
@@ -25,47 +31,58 @@ from SAMI2ILib.weights import (
 )
 
 _NO_LICENSE = "unknown"
+_LISTED_NAMES = 20
+# What `METRICS` are called in a model file: name, unit, region.
+_NAMES = {
+    "psnr": ("PSNR", "dB", ""), "ssim": ("SSIM", "", ""), "nrmse": ("NRMSE", "", ""),
+    "brain_psnr": ("PSNR", "dB", "brain"), "brain_ssim": ("SSIM", "", "brain"),
+    "brain_nrmse": ("NRMSE", "", "brain"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ExportedModels:
-    """The files of one run: the models and the encoder file that they share."""
+    """The files of one run: the models, and the encoder file if they share one."""
 
     models: tuple[Path, ...]
-    encoder: Path
+    encoder: Path | None = None
 
 
 def export_models(
-    config: TrainingConfig, result: TrainingResult, subjects: TrainingSubjects, folder: Path
+    config: TrainingConfig,
+    result: TrainingResult,
+    selection: Selection,
+    weights: StartingWeights,
+    folder: Path,
 ) -> ExportedModels:
-    """Write the encoder file and a model file for each target, as float16.
+    """Write a model file for each target, as float16.
+
+    A frozen encoder from a public checkpoint is referred to. Any other is inside the model file,
+    unless several models share it: then it is a file of its own beside them.
 
     Args:
         config: The recipe; its name becomes part of the files' names.
         result: What the training ended with.
-        subjects: What it read.
+        selection: What it read.
+        weights: What it started from.
         folder: Where to; files of an earlier export are replaced.
 
     Returns:
-        What was written. The models have no metrics yet: `sami2i evaluate --record` adds them.
+        What was written. The metrics inside are those of the validation subjects, if there were
+        any; `sami2i evaluate --record` adds others.
 
     Raises:
         OutputError: A file cannot be written.
         InputError: A weight is no finite number in float16.
     """
-    training = _describe(config, result, subjects)
-    hiera = HIERA_VARIANTS[config.encoder.variant].to_json()
-    name = f"{config.name}-encoder"
-    encoder = folder / f"{name}.safetensors"
-    spec = EncoderSpec(
-        id=name,
-        title=f"Hiera encoder of {config.name}",
-        hiera=hiera,
-        license=config.license or _NO_LICENSE,
-        training=training,
-    )
-    write_encoder(encoder, spec, _weights(result.network.encoder.trunk))
-    reference = EncoderReference(kind="store", name=name, sha256=file_sha256(encoder), hiera=hiera)
+    training = _describe(config, result, selection)
+    encoder = result.network.encoder
+    reference, shared = _encoder_reference(config, result, training, weights, folder)
+    inside: dict[str, NDArray[Any]] = {}
+    if reference.kind == "embedded":
+        inside = _weights(encoder.trunk, "encoder.")
+    if encoder.projection is not None:
+        inside |= _weights(encoder.projection, "projection.")
     models = []
     for target in config.targets:
         decoder = result.network.translator(target).decoder
@@ -78,13 +95,46 @@ def export_models(
             license=config.license or _NO_LICENSE,
             encoder=reference,
             decoder=decoder.config.to_json(),
-            preprocessing=Preprocessing(context_slices=config.context_slices),
+            preprocessing=_preprocessing(config, selection),
             training=training,
+            metrics=_metrics(config, result, selection, target),
         )
         path = folder / f"{model.id}.safetensors"
-        write_model(path, model, _weights(decoder, "decoder."))
+        write_model(path, model, inside | _weights(decoder, "decoder."))
         models.append(path)
-    return ExportedModels(tuple(models), encoder)
+    return ExportedModels(tuple(models), shared)
+
+
+def _encoder_reference(
+    config: TrainingConfig,
+    result: TrainingResult,
+    training: Training,
+    weights: StartingWeights,
+    folder: Path,
+) -> tuple[EncoderReference, Path | None]:
+    """How the models refer to their encoder, and the file that was written for it."""
+    if clip := clip_encoder_of(config):
+        return EncoderReference(kind="embedded", clip=clip.to_json()), None
+    hiera = hiera_of(config).to_json()
+    if config.encoder.frozen and weights.public_name:
+        sha256 = weights.sha256["encoder"]
+        return EncoderReference(
+            kind="public", name=weights.public_name, sha256=sha256, hiera=hiera
+        ), None
+    if len(config.targets) == 1:
+        return EncoderReference(kind="embedded", hiera=hiera), None
+    name = f"{config.name}-encoder"
+    path = folder / f"{name}.safetensors"
+    spec = EncoderSpec(
+        id=name,
+        title=f"Hiera encoder of {config.name}",
+        hiera=hiera,
+        license=config.license or _NO_LICENSE,
+        training=training,
+    )
+    write_encoder(path, spec, _weights(result.network.encoder.trunk))
+    reference = EncoderReference(kind="store", name=name, sha256=file_sha256(path), hiera=hiera)
+    return reference, path
 
 
 def _weights(module: nn.Module, prefix: str = "") -> dict[str, NDArray[Any]]:
@@ -94,26 +144,68 @@ def _weights(module: nn.Module, prefix: str = "") -> dict[str, NDArray[Any]]:
     }
 
 
-def _describe(
-    config: TrainingConfig, result: TrainingResult, subjects: TrainingSubjects
-) -> Training:
+def _preprocessing(config: TrainingConfig, selection: Selection) -> Preprocessing:
+    """What the network expects: the spacing that its data were prepared for, if they agree."""
+    spacings = {dataset.manifest["preparation"].get("spacing_mm") for dataset in selection.datasets}
+    spacing = spacings.pop() if len(spacings) == 1 else None
+    if not isinstance(spacing, int | float):
+        return Preprocessing(context_slices=config.context_slices)
+    return Preprocessing(context_slices=config.context_slices, spacing_mm=float(spacing))
+
+
+def _describe(config: TrainingConfig, result: TrainingResult, selection: Selection) -> Training:
     recipe = asdict(config)
     for source in recipe["data"]:
         del source["folder"]  # a path of this machine says nothing elsewhere
+    for part in ("encoder", "discriminator"):
+        recipe[part]["checkpoint"] = Path(recipe[part]["checkpoint"]).name
+    recipe["label"] = recipe_label(config)
     recipe["steps_done"] = result.state.step
     recipe["seconds_in_training"] = round(result.state.seconds)
+    if config.optimization.export == "best" and result.state.best_step:
+        recipe["step_of_the_weights"] = result.state.best_step
     data = [
-        TrainingData(
-            name=source.name,
-            license=source.license,
-            subjects=len(stacks),
-            note=_note(source.weight, [stack.subject for stack in stacks]),
+        _describe_data(source, dataset, [pair.subject.name for pair in pairs])
+        for source, dataset, pairs in zip(
+            config.data, selection.datasets, selection.training, strict=True
         )
-        for source, stacks in zip(config.data, subjects.training, strict=True)
     ]
     return Training(data=tuple(data), recipe=recipe)
 
 
-def _note(weight: float, names: Sequence[str]) -> str:
-    listed = ", ".join(names) if len(names) <= 20 else f"{names[0]} to {names[-1]}"
-    return f"Weight {weight:g}. {listed}"
+def _describe_data(source: DataSource, dataset: SliceDataset, names: Sequence[str]) -> TrainingData:
+    listed = ", ".join(names)
+    if len(names) > _LISTED_NAMES:
+        listed = f"{names[0]} to {names[-1]}"
+    return TrainingData(
+        name=str(dataset.manifest["name"]) or source.name,
+        license=source.license or str(dataset.manifest["license"]),
+        subjects=len(names),
+        note=f"Weight {source.weight:g}. Dataset {dataset.id[:12]}. {listed}",
+    )
+
+
+def _metrics(
+    config: TrainingConfig, result: TrainingResult, selection: Selection, target: str
+) -> tuple[Metric, ...]:
+    state = result.state
+    best = config.optimization.export == "best" and state.best_step
+    measures = (state.best if best else state.validation).get(target)
+    if not measures:
+        return ()
+    names = [pair.subject.name for pair in selection.validation]
+    data = f"validation subjects {', '.join(names[:_LISTED_NAMES])}"
+    if len(names) > _LISTED_NAMES:
+        data = f"{len(names)} validation subjects"
+    return tuple(
+        Metric(
+            name=_NAMES[metric][0],
+            unit=_NAMES[metric][1],
+            region=_NAMES[metric][2],
+            value=round(measures[metric], 5),
+            standard_deviation=round(measures[f"{metric}_sd"], 5),
+            subjects=round(measures["subjects"]),
+            data=data[:200],
+        )
+        for metric in METRICS
+    )

@@ -1,64 +1,38 @@
-"""The training loop: L1 in the foreground, step by step, resumable at any checkpoint."""
+"""The training loop, from the first step or from a checkpoint to the exported weights."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
+from SAMI2ILib.atomic import remove_leftovers
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.training.checkpoint import load_checkpoint, save_checkpoint
+from SAMI2ILib.training.checkpoint import (
+    BEST_NAME,
+    discard_damaged,
+    load_checkpoint,
+    read_checkpoint,
+    save_best,
+    save_checkpoint,
+)
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.crops import Crops, load_batches
-from SAMI2ILib.training.log import TrainingLog
-from SAMI2ILib.training.losses import foreground_dissimilarity, foreground_l1
-from SAMI2ILib.training.networks import JointTranslator, build_network
-from SAMI2ILib.training.slices import SliceStack
+from SAMI2ILib.training.distributed import World
+from SAMI2ILib.training.log import TrainingLog, open_tensorboard
+from SAMI2ILib.training.networks import JointTranslator
+from SAMI2ILib.training.resume import facts_of, identity_of, resume, start_with
+from SAMI2ILib.training.samples import draw_samples
+from SAMI2ILib.training.schedule import Measures, Schedule, TrainingState
+from SAMI2ILib.training.selection import Selection
+from SAMI2ILib.training.session import TERMS, Session
+from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
 from SAMI2ILib.training.validation import mean_intensities, validate
 
 _LOG_EVERY = 50  # steps
-# What may differ between the start of a run and its resumption: the machine and, so that a run can
-# be made longer, the budget.
-_MACHINE_KEYS = ("threads", "workers", "bf16", "checkpoint_minutes")
-_BUDGET_KEYS = ("steps", "minutes")
-
-
-@dataclass
-class TrainingState:
-    """How far a run has come.
-
-    Attributes:
-        step: Optimizer steps done.
-        seconds: Time spent in training, over all resumptions.
-        finished: Whether the budget is spent.
-        losses: Mean L1 of each target over the last logged steps.
-        validation: Last foreground NRMSE of each target on the validation subjects.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    finished: bool = False
-    losses: dict[str, float] = field(default_factory=dict)
-    validation: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainingSubjects:
-    """What a run reads.
-
-    Attributes:
-        training: Prepared subjects of each of the configuration's data sources.
-        validation: Prepared subjects that are never trained on.
-    """
-
-    training: Sequence[Sequence[SliceStack]]
-    validation: Sequence[SliceStack] = ()
 
 
 @dataclass(frozen=True)
@@ -69,118 +43,145 @@ class TrainingResult:
     state: TrainingState
 
 
+@dataclass(frozen=True)
+class Callbacks:
+    """How a run speaks with its caller.
+
+    Attributes:
+        progress: Called now and then with the state and the part of the budget that is spent.
+        notice: Called with a sentence that the user should read.
+        should_stop: Asked before each step; after a true answer the step is done, a checkpoint is
+            written and the run ends.
+    """
+
+    progress: Callable[[TrainingState, float], None] = lambda _state, _spent: None
+    notice: Callable[[str], None] = lambda _text: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
 def train(
     config: TrainingConfig,
-    data: TrainingSubjects,
+    selection: Selection,
     folder: Path,
+    *,
+    weights: StartingWeights | None = None,
+    world: World | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
-    on_progress: Callable[[TrainingState, float], None] = lambda _state, _fraction: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    callbacks: Callbacks | None = None,
     start_from: Path | None = None,
 ) -> TrainingResult:
     """Train until the budget is spent, or go on where an earlier call stopped.
 
     Args:
         config: The recipe.
-        data: Prepared slices.
-        folder: Existing folder for `checkpoint.pt`, `training.csv` and `validation.csv`.
+        selection: Who trains and who validates.
+        folder: Existing folder for checkpoints, tables and pictures.
+        weights: Files that the run starts from; looked up when None.
+        world: Which process of how many; all of them call this together.
         device: torch's name of it.
         dtype: Of the matrix products; parameters, losses and the optimizer stay float32.
-        on_progress: Called now and then with the state and the part of the budget that is spent.
-        should_stop: Asked after each step; true ends the call with a checkpoint.
+        callbacks: How it speaks; silent when None.
         start_from: Folder of another run of the same network: a new run begins with the weights
             that it would export. Without effect once this run has a checkpoint of its own.
 
     Returns:
-        The network with its averaged weights if `optimization.ema` is set, else its last ones.
+        The network with the weights that `optimization.export` and `optimization.ema` ask for.
 
     Raises:
         InputError: The folder holds another run, or the loss is no number any more.
+        MissingError: Weights that it starts from are not there.
 
     Source:
-        SAM-I2I, Eq. 1. Differs: without the adversarial term of Eq. 2 and 3.
+        SAM-I2I, Eq. 1 to 3.
     """
-    network = build_network(config)
-    _set_first_output(network, config, data)
+    world, calls = world or World(), callbacks or Callbacks()
+    weights = weights or find_weights(config)
+    session = open_session(config, selection, weights, device, dtype, world)
     if start_from is not None:
-        _take_weights(start_from, network)
-    network.to(device)
-    trainable = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=0.0, weight_decay=config.optimization.weight_decay)
-    average = _average_of(network, config.optimization.ema)
-    state = _resume(folder, config, network, optimizer, average)
-    log = TrainingLog(folder, config.targets, state.step)
-    sums = torch.zeros(2, len(config.targets), device=device)
+        start_with(session, start_from)
+    identity = identity_of(config, facts_of(selection, weights))
+    state, sums = _go_on(session, identity, folder, calls.notice)
+    schedule = Schedule(config, selection.slices)
+    state.finished = schedule.is_over(state)
+    log = _open_log(session, folder, state, calls.notice)
     clock, saved_at = _Clock(state.seconds), state.seconds
+    batches = load_batches(config, selection.training, state.step, world, device.startswith("cuda"))
 
-    batches = load_batches(config, data.training, state.step)
     while not state.finished:
-        crops = Crops(*(part.to(device, non_blocking=True) for part in next(batches)))
-        _set_rate(optimizer, config, state)
-        with torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32):
-            prediction = network(crops.source, crops.valid.flatten(2).any(dim=2))
-        losses, counts = foreground_l1(prediction, crops)
-        loss = losses.sum() / len(config.targets)
-        if config.optimization.ssim:
-            structure = foreground_dissimilarity(prediction, crops)
-            loss = loss + config.optimization.ssim * structure.sum() / len(config.targets)
-        if loss.requires_grad:  # else no crop of this batch has any target
-            _descend(loss, optimizer, config.optimization.clip)
-        if average is not None:
-            average.update_parameters(network)
+        parts = next(batches)
+        counts, stopping, state.seconds = _agree(session, parts, calls.should_stop(), clock)
+        factor = schedule.rate_factor(state)
+        sums[:-1] += session.step(parts, counts, factor)
+        sums[-1] += counts if world.is_main else 0
 
         state.step += 1
-        state.seconds = clock.seconds()
-        state.finished = _spent(config, state) >= 1
-        sums += torch.stack([losses.detach() * (counts > 0), (counts > 0).float()])
+        state.finished = schedule.is_over(state)
         if state.step % _LOG_EVERY == 0 or state.finished:
-            state.losses = _means(sums, config.targets, state.step)
+            state.losses = _means(world.sum(sums), session, state.step)
             sums.zero_()
-            log.losses(state.step, state.seconds, _rate(config, state), state.losses)
-            on_progress(state, _spent(config, state))
-        stopping = should_stop()
+            if log is not None:
+                log.losses(state, factor * config.optimization.learning_rate)
+            calls.progress(state, schedule.spent(state))
+
         due = state.seconds - saved_at > 60 * config.checkpoint_minutes
+        if schedule.validation_due(state, due):
+            with session.exported_weights():
+                _look(session, selection, schedule, state, folder, log)
+            state.finished = schedule.is_over(state)
         if due or stopping or state.finished:
-            if data.validation and not stopping:
-                state.validation = validate(
-                    _exported(network, average),
-                    data.validation,
-                    config.targets,
-                    device,
-                    dtype,
-                    config.context_slices,
-                )
-                log.validation(state.step, state.seconds, state.validation)
-            save_checkpoint(_content(config, network, optimizer, average, state), folder)
+            _save(session, identity, state, sums, folder)
             saved_at = state.seconds
-            on_progress(state, _spent(config, state))
+            calls.progress(state, schedule.spent(state))
         if stopping:
             break
-    return TrainingResult(_exported(network, average), state)
+
+    if log is not None:
+        log.close()
+    return TrainingResult(_exported(session, state, folder), state)
 
 
-def load_result(config: TrainingConfig, folder: Path) -> TrainingResult:
+def open_session(
+    config: TrainingConfig,
+    selection: Selection,
+    weights: StartingWeights,
+    device: str,
+    dtype: torch.dtype,
+    world: World,
+) -> Session:
+    """Build a session whose decoders begin at the mean intensities of their targets."""
+    if world.size > config.optimization.batch:
+        raise InputError(
+            f"{world.size} processes cannot share a batch of {config.optimization.batch}.",
+            "Start fewer processes, or raise optimization.batch.",
+        )
+    session = Session(config, weights, device, dtype, world)
+    pairs = [pair for source in selection.training for pair in source]
+    means = mean_intensities(pairs, config.targets, config.optimization.region)
+    for target, mean in means.items():
+        session.network.translator(target).decoder.set_mean_intensity(mean)
+    return session
+
+
+def load_result(
+    config: TrainingConfig,
+    selection: Selection,
+    folder: Path,
+    weights: StartingWeights | None = None,
+) -> TrainingResult:
     """Read the network of a run's last checkpoint, finished or not.
 
     Raises:
         InputError: There is no checkpoint, or it is of another configuration.
     """
-    network = build_network(config)
-    optimizer = torch.optim.AdamW(p for p in network.parameters() if p.requires_grad)
-    average = _average_of(network, config.optimization.ema)
-    state = _resume(folder, config, network, optimizer, average)
-    if state.step == 0:
+    weights = weights or find_weights(config)
+    session = Session(config, weights)
+    content, _ = load_checkpoint(folder)
+    if content is None:
         raise InputError(f"{folder} holds no checkpoint yet.", "Train first.")
-    return TrainingResult(_exported(network, average), state)
-
-
-def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, largest_norm: float) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for group in optimizer.param_groups:
-        nn.utils.clip_grad_norm_(group["params"], largest_norm)
-    optimizer.step()
+    identity = identity_of(config, facts_of(selection, weights))
+    state, _ = resume(session, content, identity, folder)
+    return TrainingResult(_exported(session, state, folder), state)
 
 
 class _Clock:
@@ -193,62 +194,103 @@ class _Clock:
         return time.monotonic() + self._offset
 
 
-def _spent(config: TrainingConfig, state: TrainingState) -> float:
-    """Part of the budget that is spent, in [0, 1]."""
-    optimization = config.optimization
-    if optimization.steps:
-        return min(1.0, state.step / optimization.steps)
-    return min(1.0, state.seconds / (60 * optimization.minutes))
+def _go_on(
+    session: Session, identity: str, folder: Path, notice: Callable[[str], None]
+) -> tuple[TrainingState, Tensor]:
+    """Bring the session to the newest checkpoint that is whole."""
+    content, damage = load_checkpoint(folder)
+    state, sums = resume(session, content, identity, folder)
+    world = session.world
+    steps = world.sum(torch.tensor([state.step], device=session.device))
+    if int(steps) != state.step * world.size:
+        raise InputError(
+            f"The processes do not see the same checkpoint in {folder}.",
+            "Give a folder that all machines share.",
+        )
+    if world.is_main:
+        remove_leftovers(folder)
+        if damage:
+            notice(damage)
+            discard_damaged(folder)
+    else:
+        sums.zero_()
+    return state, sums
 
 
-def _rate(config: TrainingConfig, state: TrainingState) -> float:
-    """Learning rate: linear rise during the warm-up, then half a cosine down to zero."""
-    optimization = config.optimization
-    spent, warm_up = _spent(config, state), optimization.warm_up
-    if spent < warm_up:
-        # never zero, or a budget counted in minutes would waste its first step
-        return optimization.learning_rate * max(spent / warm_up, 0.01)
-    cosine = math.cos(math.pi * (spent - warm_up) / (1 - warm_up))
-    return optimization.learning_rate * (1 + cosine) / 2
-
-
-def _set_rate(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig, state: TrainingState
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = _rate(config, state)
-
-
-def _average_of(network: JointTranslator, decay: float) -> AveragedModel | None:
-    if decay == 0:
+def _open_log(
+    session: Session, folder: Path, state: TrainingState, notice: Callable[[str], None]
+) -> TrainingLog | None:
+    if not session.world.is_main:
         return None
-    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(network, multi_avg_fn=mean)
+    writer = None
+    if session.config.tensorboard:
+        writer = open_tensorboard(folder, state.step)
+        if writer is None:
+            notice("TensorBoard is not installed; the tables and pictures are written without it.")
+    return TrainingLog(folder, session.config.targets, session.terms, state.step, writer)
 
 
-def _exported(network: JointTranslator, average: AveragedModel | None) -> JointTranslator:
-    if average is None:
-        return network
-    return cast(JointTranslator, average.module)
+def _agree(
+    session: Session, parts: Sequence[Crops], wants_to_stop: bool, clock: _Clock
+) -> tuple[Tensor, bool, float]:
+    """Tell all processes in one message how many crops have each target, and whether to stop.
+
+    Returns:
+        The (T,) counts over all processes, whether any of them wants to stop, and the seconds on
+        the clock of the main one.
+    """
+    counts = torch.stack([part.has_target.sum(dim=0) for part in parts]).sum(dim=0)
+    seconds = clock.seconds() if session.world.is_main else 0.0
+    said = torch.tensor([*counts.tolist(), wants_to_stop, seconds], dtype=torch.float64)
+    heard = session.world.sum(said.to(session.device))
+    return heard[:-2].float(), bool(heard[-2] > 0), float(heard[-1])
 
 
-def _set_first_output(
-    network: JointTranslator, config: TrainingConfig, data: TrainingSubjects
+def _look(
+    session: Session,
+    selection: Selection,
+    schedule: Schedule,
+    state: TrainingState,
+    folder: Path,
+    log: TrainingLog | None,
 ) -> None:
-    """Let every decoder begin at the mean intensity of its target."""
-    stacks = [stack for source in data.training for stack in source]
-    for target, mean in mean_intensities(stacks, config.targets).items():
-        network.translator(target).decoder.set_mean_intensity(mean)
+    """Measure the network as it would be exported now, draw it, keep it if it is the best."""
+    config = session.config
+    if selection.validation:
+        is_best = schedule.take_in(state, validate(session, selection.validation))
+        if log is not None:
+            log.validation(state)
+            if is_best:
+                save_best({"network": session.trained_weights(), "step": state.step}, folder)
+    if log is not None and config.sample_images:
+        shown = selection.validation or [pair for source in selection.training for pair in source]
+        log.samples(state, draw_samples(session, shown, config.sample_images))
 
 
-def _means(sums: Tensor, targets: Sequence[str], step: int) -> dict[str, float]:
-    totals, counts = sums.tolist()
-    means = {
-        target: total / count
-        for target, total, count in zip(targets, totals, counts, strict=True)
-        if count
-    }
-    if not all(math.isfinite(mean) for mean in means.values()):
+def _save(
+    session: Session, identity: str, state: TrainingState, sums: Tensor, folder: Path
+) -> None:
+    """Write a checkpoint; what the others have summed up goes to the main process."""
+    session.world.sum(sums)
+    if session.world.is_main:
+        content = {**session.content(), "state": asdict(state), "sums": sums, "identity": identity}
+        save_checkpoint(content, folder)
+    else:
+        sums.zero_()
+
+
+def _means(sums: Tensor, session: Session, step: int) -> Measures:
+    """Means of each term since the last time, by target, from (len(TERMS) + 1, T) sums."""
+    means: Measures = {}
+    for n, target in enumerate(session.config.targets):
+        *totals, count = sums[:, n].tolist()
+        if count:
+            means[target] = {
+                term: total / count
+                for term, total in zip(TERMS, totals, strict=True)
+                if term in session.terms
+            }
+    if not all(math.isfinite(v) for of_target in means.values() for v in of_target.values()):
         raise InputError(
             f"The loss is no finite number any more at step {step}.",
             "Lower optimization.learning_rate and begin anew.",
@@ -256,77 +298,10 @@ def _means(sums: Tensor, targets: Sequence[str], step: int) -> dict[str, float]:
     return means
 
 
-def _identity_of(config: TrainingConfig) -> dict[str, Any]:
-    """What must not change between two calls of one run, as plain JSON values."""
-    table: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    for key in _MACHINE_KEYS:
-        del table[key]
-    for key in _BUDGET_KEYS:
-        del table["optimization"][key]
-    for source in table["data"]:
-        del source["folder"]
-    return table
-
-
-def _content(
-    config: TrainingConfig,
-    network: JointTranslator,
-    optimizer: torch.optim.Optimizer,
-    average: AveragedModel | None,
-    state: TrainingState,
-) -> dict[str, Any]:
-    return {
-        "config": json.dumps(_identity_of(config)),
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": None if average is None else average.state_dict(),
-        "state": asdict(state),
-    }
-
-
-def _take_weights(folder: Path, network: JointTranslator) -> None:
-    content = load_checkpoint(folder)
-    if content is None:
-        raise InputError(f"{folder} holds no checkpoint to start from.", "Name another run.")
-    weights = content["network"]
-    if content["average"] is not None:
-        # AveragedModel keeps the network under this name, beside a counter.
-        prefix = "module."
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in content["average"].items()
-            if name.startswith(prefix)
-        }
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"The run in {folder} trained another network.",
-            "Start from a run with the same encoder, decoder and targets.",
-        ) from error
-
-
-def _resume(
-    folder: Path,
-    config: TrainingConfig,
-    network: JointTranslator,
-    optimizer: torch.optim.Optimizer,
-    average: AveragedModel | None,
-) -> TrainingState:
-    content = load_checkpoint(folder)
-    if content is None:
-        return TrainingState()
-    before, now = json.loads(content["config"]), _identity_of(config)
-    # an option that is newer than the checkpoint was at its default then
-    if any(now.get(key) != value for key, value in before.items()):
-        raise InputError(
-            f"{folder} holds a run of another configuration.",
-            "Give another output folder, or delete its checkpoint to begin anew.",
-        )
-    network.load_state_dict(content["network"])
-    optimizer.load_state_dict(content["optimizer"])
-    if average is not None:
-        average.load_state_dict(content["average"])
-    state = TrainingState(**content["state"])
-    state.finished = _spent(config, state) >= 1
-    return state
+def _exported(session: Session, state: TrainingState, folder: Path) -> JointTranslator:
+    """The network with the weights that the configuration wants to keep."""
+    if session.config.optimization.export == "best" and state.best_step:
+        session.load_weights(read_checkpoint(folder / BEST_NAME)["network"])
+    elif session.average is not None:
+        session.average.copy_to_network()
+    return session.network

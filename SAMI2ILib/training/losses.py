@@ -1,4 +1,4 @@
-"""Losses in image space, of each target where it was measured inside the foreground."""
+"""Losses in image space, of each crop and target, where the target counts."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,34 +9,33 @@ _WINDOW = 7  # pixels, scikit-image's default
 _C1, _C2 = 0.01**2, 0.03**2  # of images in [0, 1]
 
 
-def foreground_l1(prediction: Tensor, crops: Crops) -> tuple[Tensor, Tensor]:
-    """Mean absolute error of each target where it was measured inside the foreground.
+def absolute_error(prediction: Tensor, crops: Crops) -> Tensor:
+    """Mean absolute error of each target where it is valid.
 
     Args:
         prediction: (B, T, S, S) in [0, 1].
         crops: Of the same size.
 
     Returns:
-        (T,) float32 losses, 0 for a target that no crop of the batch has, and the (T,) counts of
-        pixels behind them.
+        (B, T) float32, 0 for a target that a crop does not have.
+
+    Source:
+        SAM-I2I, Eq. 1.
     """
-    # Every crop weighs the same, however little foreground it holds.
     difference = (prediction.float() - crops.targets).abs() * crops.valid
-    pixels = crops.valid.sum(dim=(2, 3))  # (B, T)
-    per_crop = difference.sum(dim=(2, 3)) / pixels.clamp(min=1)
-    crops_with_target = (pixels > 0).sum(dim=0)
-    return per_crop.sum(dim=0) / crops_with_target.clamp(min=1), pixels.sum(dim=0)
+    # Every crop weighs the same, however little foreground it holds.
+    return difference.sum(dim=(2, 3)) / crops.valid.sum(dim=(2, 3)).clamp(min=1)
 
 
-def foreground_dissimilarity(prediction: Tensor, crops: Crops) -> Tensor:
-    """1 - SSIM of each target, the mean over the windows inside its measured foreground.
+def dissimilarity(prediction: Tensor, crops: Crops) -> Tensor:
+    """1 - SSIM of each target, the mean over the windows that are valid as a whole.
 
     Args:
         prediction: (B, T, S, S) in [0, 1].
         crops: Of the same size.
 
     Returns:
-        (T,) float32 in [0, 2], 0 for a target that no crop of the batch has.
+        (B, T) float32 in [0, 2], 0 for a target that a crop does not have.
 
     Source:
         Wang et al. 2004, with uniform windows of 7 pixels.
@@ -49,10 +48,8 @@ def foreground_dissimilarity(prediction: Tensor, crops: Crops) -> Tensor:
     covariance = _window_mean(predicted * truth) - mean_p * mean_t
     luminance = (2 * mean_p * mean_t + _C1) / (mean_p**2 + mean_t**2 + _C1)
     structure = (2 * covariance + _C2) / (variance_p + variance_t + _C2)
-    dissimilarity = (1 - luminance * structure) * inside
-    windows = inside.sum(dim=(2, 3))  # (B, T)
-    per_crop = dissimilarity.sum(dim=(2, 3)) / windows.clamp(min=1)
-    return per_crop.sum(dim=0) / (windows > 0).sum(dim=0).clamp(min=1)
+    difference = (1 - luminance * structure) * inside
+    return difference.sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
 
 
 def _window_mean(image: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +12,15 @@ from SAMI2ILib.models import (
     Decoder,
     DecoderConfig,
     Encoder,
+    HieraConfig,
     SamI2I,
     build_trunk,
     load_trunk,
 )
+from SAMI2ILib.models.clip import load_clip
+from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, build_clip_encoder
 from SAMI2ILib.training.config import TrainingConfig
+from SAMI2ILib.training.starting_weights import CLIP_VARIANT, StartingWeights, clip_of
 
 
 class JointTranslator(nn.Module):
@@ -66,35 +69,66 @@ class JointTranslator(nn.Module):
         return SamI2I(self.encoder, decoder)
 
 
-def build_network(config: TrainingConfig) -> JointTranslator:
+def build_network(config: TrainingConfig, weights: StartingWeights) -> JointTranslator:
     """Build the network of a configuration with its first weights, drawn from `config.seed`.
 
+    Args:
+        config: Its encoder, decoder and targets.
+        weights: The files that it starts from.
+
     Raises:
-        InputError: The encoder's variant is unknown, or one of random values is to be frozen.
+        InputError: The encoder's variant is unknown.
+        ModelError: The encoder's file holds another network.
+    """
+    torch.manual_seed(config.seed)
+    mirrored = hiera_of(config)
+    options = DecoderConfig.for_encoder(
+        mirrored, **asdict(config.decoder), slice_channels=config.context_slices
+    )
+    encoder = _build_encoder(config, weights, mirrored)
+    return JointTranslator(encoder, {target: Decoder(options) for target in config.targets})
+
+
+def clip_encoder_of(config: TrainingConfig) -> ClipEncoderConfig | None:
+    """The CLIP that a configuration takes for its encoder; None where it takes a Hiera trunk."""
+    variant = config.encoder.variant
+    if not variant.startswith(CLIP_VARIANT):
+        return None
+    clip = clip_of(variant.removeprefix(CLIP_VARIANT))
+    return ClipEncoderConfig(clip.model, clip.pretrained)
+
+
+def hiera_of(config: TrainingConfig) -> HieraConfig:
+    """The trunk whose widths the decoder mirrors; behind CLIP those of SAM2's `base_plus`.
+
+    Raises:
+        InputError: The encoder's variant is unknown.
     """
     options = config.encoder
+    if options.hiera is not None:
+        return options.hiera
+    if clip_encoder_of(config) is not None:
+        return HIERA_VARIANTS["base_plus"]
     if options.variant not in HIERA_VARIANTS:
         raise InputError(
             f"'encoder.variant' is '{options.variant}', which is no trunk.",
-            f"Choose one of {', '.join(HIERA_VARIANTS)}.",
+            f"Choose one of {', '.join(HIERA_VARIANTS)}, custom, or clip:MODEL/PRETRAINED.",
         )
-    if options.frozen and not options.checkpoint:
-        raise InputError(
-            "'encoder.frozen' is true, but there is no 'encoder.checkpoint' to start from.",
-            "Name a SAM2 checkpoint, or set frozen = false to train the encoder too.",
-        )
-    torch.manual_seed(config.seed)
-    hiera = HIERA_VARIANTS[options.variant]
-    trunk = (
-        load_trunk(Path(options.checkpoint), hiera) if options.checkpoint else build_trunk(hiera)
-    )
-    if not options.checkpoint:
-        _spread_patch_embedding(trunk)
-    encoder = Encoder(trunk, options.frozen, upscale=config.decoder.encoder_upscale)
-    decoder = DecoderConfig.for_encoder(
-        hiera, **asdict(config.decoder), slice_channels=config.context_slices
-    )
-    return JointTranslator(encoder, {target: Decoder(decoder) for target in config.targets})
+    return HIERA_VARIANTS[options.variant]
+
+
+def _build_encoder(config: TrainingConfig, weights: StartingWeights, hiera: HieraConfig) -> Encoder:
+    upscale = config.decoder.encoder_upscale
+    clip = clip_encoder_of(config)
+    if clip is not None:
+        if weights.encoder is None:
+            raise TypeError("find_weights gives the file of a CLIP encoder, or says that it lacks.")
+        return build_clip_encoder(load_clip(weights.encoder, clip.clip), clip, upscale=upscale)
+    if weights.encoder is not None:
+        return Encoder(load_trunk(weights.encoder, hiera), config.encoder.frozen, upscale=upscale)
+    trunk = build_trunk(hiera)
+    _spread_patch_embedding(trunk)
+    return Encoder(trunk, config.encoder.frozen, upscale=upscale)
 
 
 def _spread_patch_embedding(trunk: nn.Module) -> None:

@@ -26,12 +26,14 @@ class EncoderReference:
         name: Of the public checkpoint or of the encoder file; empty for the other kinds.
         sha256: Of that file, 64 hexadecimal digits in lower case; empty for the other kinds.
         hiera: Arguments of the Hiera trunk; None for another network.
+        clip: Arguments of a CLIP image encoder with its projections; None for another network.
     """
 
     kind: EncoderKind = "none"
     name: str = ""
     sha256: str = ""
     hiera: dict[str, Any] | None = None
+    clip: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

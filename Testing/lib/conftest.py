@@ -42,6 +42,45 @@ def make_head() -> Callable[..., Volume]:
 
 
 @pytest.fixture(scope="session")
+def make_dataset(make_head: Callable[..., Volume]) -> Callable[..., Path]:
+    """Write a dataset folder of phantoms: a T1, a T2 that is its inverse, a flat PD."""
+    from SAMI2ILib.data.dataset_writer import PreparedSubject, write_manifest, write_subject
+
+    def make(
+        folder: Path,
+        subjects: dict[str, str],
+        splits: dict[str, str] | None = None,
+        shape_kji: tuple[int, int, int] = (9, 64, 64),
+    ) -> Path:
+        """Subjects are given with their contrasts, as {"anna": "T1 T2 PD"}."""
+        records = []
+        for number, (name, contrasts) in enumerate(subjects.items()):
+            k, j, i = shape_kji
+            values = make_head(shape_kji=(k, j + 4 * (number % 2), i)).array_kji
+            inside = values > 0
+            t1 = values / values.max()
+            scans = {"T1": t1, "T2": np.where(inside, 1.1 - t1, 0), "PD": inside * 0.5}
+            images = {c: scans[c].clip(0, 1).astype(np.float32) for c in contrasts.split()}
+            subject = PreparedSubject(
+                name,
+                images,
+                dict.fromkeys(images, inside),
+                AXIAL_LPS,
+                [n for n in range(k) if inside[n].mean() > 0.05],
+                inside if number % 2 == 0 else None,
+            )
+            records.append(write_subject(folder, subject, "phantom"))
+        chosen = dict.fromkeys(subjects, "train") | (splits or {})
+        write_manifest(
+            folder, records, chosen, contrasts=("T1", "T2", "PD"), name="phantoms",
+            license_text="CC0-1.0",
+        )  # fmt: skip
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole SAM-I2I model file of a few kilobytes with random weights: T1 to T2, 64x64 tiles."""
     import torch

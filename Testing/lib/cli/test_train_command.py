@@ -4,14 +4,16 @@ import contextlib
 import signal
 import threading
 
-import numpy as np
 import pytest
 
 from SAMI2ILib.cli.train import _stop_requested
-from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.weights import read_spec
 
-RECIPE = """
+HIERA = (
+    "{embed_dim = 8, num_heads = 1, stages = [1, 1, 2, 1], global_att_blocks = [3], "
+    "window_spec = [8, 4, 4, 2]}"
+)
+RECIPE = f"""
 name = "trial"
 title = "A trial"
 license = "CC0-1.0"
@@ -21,6 +23,10 @@ bf16 = false
 
 [[data]]
 name = "phantoms"
+
+[encoder]
+variant = "custom"
+hiera = {HIERA}
 
 [optimization]
 steps = 2
@@ -37,17 +43,13 @@ def recipe(tmp_path):
 
 
 @pytest.fixture
-def phantoms(tmp_path, make_head):
-    folder = tmp_path / "phantoms"
-    (folder / "anna").mkdir(parents=True)
-    head = make_head(shape_kji=(7, 64, 64))
-    write_volume(head, folder / "anna" / "T1.nii.gz")
-    t2 = np.where(head.array_kji > 0, 900 - head.array_kji, 0)
-    write_volume(head.with_array(t2), folder / "anna" / "T2.nii.gz")
-    return folder
+def phantoms(tmp_path, make_dataset):
+    return make_dataset(tmp_path / "phantoms", {"anna": "T1 T2"}, shape_kji=(7, 64, 64))
 
 
-def test_run_ends_in_a_model_that_translates(sami2i, recipe, phantoms, tmp_path):
+def test_run_ends_in_a_model_that_translates_and_is_listed(
+    sami2i, recipe, phantoms, head_file, tmp_path
+):
     run = tmp_path / "run"
     outcome = sami2i(
         "train", recipe, "-o", run, "--data", f"phantoms={phantoms}", "--device", "cpu",
@@ -61,10 +63,32 @@ def test_run_ends_in_a_model_that_translates(sami2i, recipe, phantoms, tmp_path)
     assert str(tmp_path) not in spec.to_json()
     assert (run / "training.csv").read_text().startswith("step,seconds,learning_rate,l1_T2")
     outcome = sami2i(
-        "translate", phantoms / "anna/T1.nii.gz", "--model", run / "trial-t1-t2.safetensors",
+        "translate", head_file, "--model", run / "trial-t1-t2.safetensors",
         "-o", tmp_path / "t2.nii.gz", "--device", "cpu",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
+    assert sami2i("models", "add", run / "trial-t1-t2.safetensors").code == 0
+    assert "trial-t1-t2" in sami2i("models", "list").out
+
+
+def test_flags_alone_are_a_recipe_and_the_plan_says_what_it_changes(sami2i, phantoms, tmp_path):
+    outcome = sami2i(
+        "train", "--dry-run", "-o", tmp_path / "run", "--data", phantoms, "--target", "T2",
+        "--recipe", "paper", "--no-adversarial", "--steps", "40", "--workers", "0",
+        "--encoder", "custom", "--set", f"encoder.hiera={HIERA}", "--set", "encoder.frozen=false",
+        "--encoder-checkpoint", "", "--set", "optimization.crop=64", "--device", "cpu",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
+    assert lines["Recipe"].startswith("paper with encoder.variant = custom, encoder.frozen = False")
+    assert "optimization.adversarial = 0.0" in lines["Recipe"]
+    assert lines["Data"].startswith("phantoms: 1 subjects, 5 slices")
+    assert lines["Validation"] == "none"
+    assert lines["Steps"].startswith("40 (16 epochs) of 2 crops of 64x64")
+    assert "M trained, 0.00 M frozen" in lines["Parameters"]
+    assert "GB of main memory" in lines["Memory"]
+    assert "s a step (10 measured): about" in lines["Time"]
+    assert not (tmp_path / "run/checkpoint.pt").exists()
 
 
 def test_finished_run_is_exported_again_without_training(sami2i, recipe, phantoms, tmp_path):
@@ -110,11 +134,25 @@ def test_stopped_run_says_how_to_go_on(sami2i, recipe, phantoms, tmp_path, monke
         ([], "data source 'phantoms' has no folder"),
         (["--data", "phantoms"], "expected NAME=FOLDER"),
         (["--data", "others=x"], "has no data source 'others'"),
-        (["--data", "phantoms=missing"], "missing does not exist"),
+        (["--data", "phantoms=missing"], "missing is no dataset"),
         (["--data", "phantoms=.", "--steps", "0"], "'optimization.steps'"),
+        (["--data", "phantoms=.", "--recipe", "none"], "There is no recipe 'none'"),
+        (["--data", "phantoms=.", "--set", "crop"], "--set crop: expected KEY=VALUE"),
     ],
 )
 def test_wrong_arguments_are_said_on_one_line(sami2i, recipe, tmp_path, arguments, message):
     outcome = sami2i("train", recipe, "-o", tmp_path / "run", *arguments)
     assert outcome.code == 2
     assert message in outcome.error_line
+
+
+def test_missing_data_and_missing_clip_are_said(sami2i, phantoms, tmp_path, monkeypatch):
+    outcome = sami2i("train", "-o", tmp_path / "run")
+    assert "There is no data to train on" in outcome.error_line
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    outcome = sami2i(
+        "train", "-o", tmp_path / "run", "--data", phantoms, "--target", "T2", "--steps", "1",
+        "--set", "optimization.adversarial=1",
+    )  # fmt: skip
+    assert outcome.code == 3
+    assert "--no-adversarial" in outcome.error_line

@@ -1,0 +1,102 @@
+"""One training on several processes: who this one is, and sums over all of them."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+from SAMI2ILib.errors import InputError
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run; a single one where nothing was said.
+
+    Attributes:
+        rank: Which process this is, counted from 0.
+        size: How many there are.
+        local_rank: Which process on its machine: the number of its GPU.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files and speaks to the user."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add up a tensor over all processes; it is changed in place and returned."""
+        if self.size > 1:
+            distributed.all_reduce(tensor)
+        return tensor
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Add up the gradients of all processes, in one message."""
+        if self.size == 1:
+            return
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        sizes = [p.numel() for p in parameters]
+        for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
+            parameter.grad = part.view_as(parameter).clone()
+
+
+def world_of_environment(environment: Mapping[str, str] | None = None) -> World:
+    """Read from the environment, as `torchrun` sets it, which process this is.
+
+    Args:
+        environment: `os.environ` when None.
+
+    Raises:
+        InputError: The variables are no numbers, or contradict each other.
+    """
+    found = os.environ if environment is None else environment
+    if "WORLD_SIZE" not in found:
+        return World()
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    try:
+        rank, size, local_rank = (int(found[name]) for name in names)
+    except (KeyError, ValueError) as error:
+        raise _wrong_environment(found) from error
+    if not 0 <= rank < size or local_rank < 0:
+        raise _wrong_environment(found)
+    return World(rank, size, local_rank)
+
+
+@contextlib.contextmanager
+def connected(world: World, device: str) -> Iterator[World]:
+    """Connect the processes of a world for the length of a block.
+
+    Args:
+        world: Where there is one process only, nothing happens.
+        device: Decides how they talk: nccl between CUDA devices, gloo between CPUs.
+    """
+    if world.size == 1:
+        yield world
+        return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield world
+    finally:
+        distributed.destroy_process_group()
+
+
+def _wrong_environment(found: Mapping[str, str]) -> InputError:
+    said = ", ".join(f"{n}={found.get(n, '')}" for n in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    return InputError(
+        f"The environment describes no process of a group: {said}.",
+        "Start with torchrun, or unset WORLD_SIZE for a single process.",
+    )

@@ -29,7 +29,7 @@ def parseArguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Exit code 0, or 1 if the module raised or VTK complained, 3 if the host cannot start."""
+    """Exit code 0; 1 if the module raised or VTK or Qt complained; 3 if the host cannot start."""
     arguments = parseArguments()
     reason = whyUnavailable()
     if reason:
@@ -41,11 +41,13 @@ def main() -> int:
     print(NOT_SLICER)
     with host.catching():
         _run(host, arguments)
-        exceptions, errors = host.takeExceptions(), host.takeVtkErrors()
         host.reset()
+        exceptions = host.takeExceptions()
+        errors = [*host.takeVtkErrors(), *host.takeQtWarnings()]
     for error in exceptions:
         traceback.print_exception(error)
-    print(*errors, sep="\n", file=sys.stderr, end="")
+    for text in errors:
+        print(text, file=sys.stderr)
     return 1 if exceptions or errors else 0
 
 

@@ -35,8 +35,11 @@ def slicerHost() -> Iterator[Any]:
         yield host
         host.reset()
         exceptions, errors = host.takeExceptions(), host.takeVtkErrors()
+        warnings = host.takeQtWarnings()
     if exceptions:
         texts = ["".join(traceback.format_exception(error)) for error in exceptions]
         pytest.fail("Exception in a slot or observer:\n" + "\n".join(texts), pytrace=False)
     if errors:
         pytest.fail("Unexpected VTK errors:\n" + "\n".join(errors), pytrace=False)
+    if warnings:
+        pytest.fail("Unexpected Qt warnings:\n" + "\n".join(warnings), pytrace=False)

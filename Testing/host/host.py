@@ -16,6 +16,7 @@ from PySide6 import QtCore, QtGui
 
 from . import pythonqt
 from .dialogs import ANSWERS, Shown
+from .qt_messages import QtMessages
 from .rendering import whyNoRendering
 from .sample_data import SampleDataLogic
 from .subject_hierarchy import SubjectHierarchyKeeper
@@ -30,6 +31,7 @@ class Host:
         self.scene = app.mrmlScene()
         self.exceptions: list[BaseException] = []
         self._vtkMessages = VtkMessages()
+        self._qtMessages = QtMessages()
         self._colors = slicer.vtkSlicerColorLogic()
         self._colors.SetMRMLApplicationLogic(app.applicationLogic())
         self._colors.SetMRMLScene(self.scene)
@@ -160,6 +162,10 @@ class Host:
         """VTK's errors since the last call; a test that expects some takes them."""
         return self._vtkMessages.takeErrors()
 
+    def takeQtWarnings(self) -> list[str]:
+        """Qt's warnings since the last call; a test that expects some takes them."""
+        return self._qtMessages.take()
+
     def takeExceptions(self) -> list[BaseException]:
         """Exceptions in slots since the last call; a test that expects some takes them."""
         taken = list(self.exceptions)
@@ -178,6 +184,7 @@ class Host:
 
         sys.excepthook = keep
         self.takeVtkErrors()
+        self.takeQtWarnings()
         self.exceptions.clear()
         try:
             yield

@@ -54,6 +54,19 @@ def test_a_vtk_error_fails_the_test(slicerHost):
         runGuarded(slicerHost, body)
 
 
+def test_a_process_destroyed_while_it_runs_fails_the_test(slicerHost):
+    import qt
+
+    def body(host):
+        process = qt.QProcess()
+        process.start(sys.executable, ["-c", "input()"])
+        assert process.waitForStarted(20000)
+        del process
+
+    with pytest.raises(pytest.fail.Exception, match="Destroyed while process"):
+        runGuarded(slicerHost, body)
+
+
 def test_errors_that_a_test_takes_do_not_fail_it(slicerHost):
     import qt
     import slicer

@@ -1,107 +1,51 @@
-"""Looks at NIfTI and MetaImage files before ITK does, for what ITK accepts without a word.
+"""Looks at MetaImage and NRRD files before ITK does, for what ITK accepts without a word.
 
-ITK fills the rest of a truncated NIfTI with zeros, makes its NaN voxels 0, replaces a zero or NaN
-voxel size by 1, takes the spacing from one half of the header and the direction from the other,
-and returns a damaged compressed MetaImage as if it were whole: wrong images without an error.
+ITK returns a damaged compressed MetaImage as if it were whole, and lets an image that says nothing
+of its direction lie straight: wrong images without an error. What it does to NIfTI is in
+`nifti_checks`.
 """
 
 import gzip
-import math
-import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.imaging.geometry import check_ijk_to_ras
 from SAMI2ILib.imaging.volume import check_voxel_count
 
-_Stream: TypeAlias = BinaryIO | gzip.GzipFile
+Stream: TypeAlias = BinaryIO | gzip.GzipFile
+
+# What may follow the voxels: some tools pad their files.
+MOST_TRAILING_BYTES = 2**28
+FETCH_AGAIN = "Copy or download the file again: it is damaged or was not written completely."
 
 _CHUNK_BYTES = 2**20
-_NIFTI_HEADER_BYTES = 348
-_NIFTI_2_HEADER_BYTES = 540
-_NIFTI_FLOATS = {16: "f4", 64: "f8"}
-# sform and pixdim give the voxel size twice; float32 rounding explains 1e-6, not more than this.
-_SPACING_AGREEMENT = 1e-3
-_FETCH_AGAIN = "Copy or download the file again: it is damaged or was not written completely."
+_ELEMENT_BYTES = {
+    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
+    "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
+}  # fmt: skip
+# Those that ITK turns to its own; it takes all others as they are.
+_NRRD_SPACES = {
+    "right-anterior-superior", "ras", "left-anterior-superior", "las", "left-posterior-superior",
+    "lps",
+}  # fmt: skip
+_METAIMAGE_DIRECTIONS = {"TransformMatrix", "Rotation", "Orientation"}
 
 
-@dataclass(frozen=True)
-class _NiftiHeader:
-    """The fields that say size, place and length."""
-
-    byte_order: str
-    dim: tuple[int, ...]
-    datatype: int
-    bits_per_voxel: int
-    pixdim: tuple[float, ...]
-    data_offset: int
-    qform_code: int
-    sform_code: int
-    sform: tuple[float, ...]
-
-    @property
-    def voxel_count(self) -> int:
-        """Product of all sizes, also along time."""
-        return math.prod(self.dim[1 : self.dim[0] + 1])
-
-
-def check_nifti(path: Path) -> None:
-    """Refuse a NIfTI file (.nii, .nii.gz) whose header or length is not right.
+def refuse_excess(present: int, promised: int, name: str) -> None:
+    """A few kilobytes that inflate to terabytes must not keep anybody busy.
 
     Raises:
-        InputError: Not NIfTI-1; truncated; a damaged gzip stream; voxel sizes that are zero,
-            negative or NaN; voxels that are NaN or Inf; an sform that is sheared or disagrees with
-            the voxel sizes; no orientation at all; absurdly many voxels.
-        OSError: The file cannot be opened.
+        InputError: More than `MOST_TRAILING_BYTES` follow what was promised.
     """
-    with path.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
-            header = _read_nifti_header(stream, path.name)
-            _check_nifti_header(header, path.name)
-            promised = header.data_offset + header.voxel_count * header.bits_per_voxel // 8
-            stream.seek(header.data_offset)
-            data_bytes, not_finite = _scan_nifti_data(stream, header)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path.name} is a damaged gzip file.", _FETCH_AGAIN) from error
-    present = header.data_offset + data_bytes
-    if present < promised:
+    if present > promised + MOST_TRAILING_BYTES:
         raise InputError(
-            f"{path.name} is truncated: its header promises {promised:,} bytes, it holds "
-            f"{present:,}.",
-            _FETCH_AGAIN,
+            f"{name} holds far more data than the {promised:,} bytes that its header promises.",
+            FETCH_AGAIN,
         )
-    if not_finite:
-        raise InputError(
-            f"{path.name} holds {not_finite} voxels that are NaN or Inf.",
-            "Replace them, for example by 0, and try again.",
-        )
-
-
-def _scan_nifti_data(stream: _Stream, header: _NiftiHeader) -> tuple[int, int]:
-    """Length of the data, and how many voxels are not finite.
-
-    Reads to the end of the stream, so that the checksum of a gzip file is compared.
-    """
-    kind = _NIFTI_FLOATS.get(header.datatype)
-    wanted = header.voxel_count * header.bits_per_voxel // 8
-    length = not_finite = 0
-    for chunk in _chunks(stream):
-        if kind is not None and length < wanted:
-            dtype = np.dtype(header.byte_order + kind)
-            # Chunks are whole voxels but for a truncated end.
-            count = min(len(chunk), wanted - length) // dtype.itemsize
-            values = np.frombuffer(chunk, dtype, count)
-            not_finite += count - int(np.count_nonzero(np.isfinite(values)))
-        length += len(chunk)
-    return length, not_finite
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -112,86 +56,8 @@ def is_dicom_file(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def _read_nifti_header(stream: _Stream, name: str) -> _NiftiHeader:
-    data = stream.read(_NIFTI_HEADER_BYTES)
-    for order in ("<", ">"):
-        size = struct.unpack_from(order + "i", data)[0] if len(data) >= 4 else 0
-        if size == _NIFTI_2_HEADER_BYTES:
-            raise InputError(
-                f"{name} is a NIfTI-2 file, which is not read.",
-                "Save it as NIfTI-1 or NRRD, for example with nibabel or 3D Slicer.",
-            )
-        # Without the magic it is Analyze 7.5, which knows no orientation.
-        is_nifti = len(data) == _NIFTI_HEADER_BYTES and data[344:348] == b"n+1\0"
-        if size == _NIFTI_HEADER_BYTES and is_nifti:
-            return _NiftiHeader(
-                byte_order=order,
-                dim=struct.unpack_from(order + "8h", data, 40),
-                datatype=struct.unpack_from(order + "h", data, 70)[0],
-                bits_per_voxel=struct.unpack_from(order + "h", data, 72)[0],
-                pixdim=struct.unpack_from(order + "8f", data, 76),
-                data_offset=_offset(struct.unpack_from(order + "f", data, 108)[0], name),
-                qform_code=struct.unpack_from(order + "h", data, 252)[0],
-                sform_code=struct.unpack_from(order + "h", data, 254)[0],
-                sform=struct.unpack_from(order + "12f", data, 280),
-            )
-    raise InputError(
-        f"{name} is not a NIfTI image.", "Give a NIfTI, NRRD or MHA file, or a DICOM folder."
-    )
-
-
-def _offset(value: float, name: str) -> int:
-    if not 0 <= value < 2**31:
-        raise InputError(f"{name} has a broken header: its data offset is {value}.", _FETCH_AGAIN)
-    return max(int(value), _NIFTI_HEADER_BYTES)
-
-
-def _check_nifti_header(header: _NiftiHeader, name: str) -> None:
-    dimensions = header.dim[0]
-    sizes = header.dim[1 : dimensions + 1]
-    if not 1 <= dimensions <= 7 or min(sizes) < 1 or header.bits_per_voxel < 1:
-        raise InputError(
-            f"{name} has a broken header: sizes {header.dim}, {header.bits_per_voxel} bits per "
-            "voxel.",
-            _FETCH_AGAIN,
-        )
-    check_voxel_count(sizes, name)
-    spacing = header.pixdim[1 : min(dimensions, 3) + 1]
-    if not all(np.isfinite(s) and s > 0 for s in spacing):
-        raise InputError(
-            f"{name} has the voxel size {spacing} mm: zero, negative or not a number.",
-            "Repair pixdim in the header or export the image again.",
-        )
-    if header.sform_code > 0:
-        _check_sform(header, name)
-    elif header.qform_code <= 0:
-        raise InputError(
-            f"{name} does not say how the patient lies in it (its qform and sform codes are 0).",
-            "Export it again with its orientation, or set the sform with the tool that wrote it.",
-        )
-
-
-def _check_sform(header: _NiftiHeader, name: str) -> None:
-    matrix = np.eye(4)
-    matrix[:3] = np.reshape(header.sform, (3, 4))
-    matrix = check_ijk_to_ras(matrix, f"The sform of {name}")
-    by_sform = np.linalg.norm(matrix[:3, :3], axis=0)
-    count = min(header.dim[0], 3)
-    by_pixdim = np.array(header.pixdim[1 : count + 1])
-    if np.any(np.abs(by_sform[:count] / by_pixdim - 1.0) > _SPACING_AGREEMENT):
-        raise InputError(
-            f"{name} gives two voxel sizes: {by_sform.round(4).tolist()} mm by its sform, "
-            f"{by_pixdim.round(4).tolist()} mm by its pixdim.",
-            "Export the image again; one half of its header was changed without the other.",
-        )
-
-
-def _count_bytes(stream: _Stream) -> int:
-    """Length of a stream; read to its end so that the checksum of a gzip file is compared."""
-    return sum(len(chunk) for chunk in _chunks(stream))
-
-
-def _chunks(stream: _Stream) -> Iterator[bytes]:
+def chunks(stream: Stream) -> Iterator[bytes]:
+    """The rest of a stream, a megabyte at a time."""
     while chunk := stream.read(_CHUNK_BYTES):
         yield chunk
 
@@ -201,7 +67,8 @@ def check_metaimage(path: Path) -> None:
 
     Raises:
         InputError: Not MetaImage; truncated; a damaged compressed stream; its data file is
-            missing; voxel sizes that are zero, negative or NaN; absurdly many voxels.
+            missing; voxel sizes that are zero, negative or NaN; no direction; absurdly many
+            voxels; far more data than the header promises.
         OSError: The file cannot be opened.
     """
     with path.open("rb") as stream:
@@ -213,23 +80,16 @@ def check_metaimage(path: Path) -> None:
             return
     if data_file.upper().startswith("LIST") or "%" in data_file:
         return  # one file a slice: ITK refuses what is missing there
-    try:
-        with (path.parent / data_file).open("rb") as stream:
-            _check_metaimage_data(stream, fields, data_file)
-    except FileNotFoundError as error:
+    if not (path.parent / data_file).is_file():  # a device would never end
         raise InputError(
             f"{path.name} names the data file {data_file}, which is not there.",
             "Keep the two files in one folder.",
-        ) from error
+        )
+    with (path.parent / data_file).open("rb") as stream:
+        _check_metaimage_data(stream, fields, data_file)
 
 
-_ELEMENT_BYTES = {
-    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
-    "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
-}  # fmt: skip
-
-
-def _read_metaimage_fields(stream: _Stream, name: str) -> dict[str, str]:
+def _read_metaimage_fields(stream: Stream, name: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for _ in range(200):
         key, equals, value = stream.readline(4096).decode("utf-8", "replace").partition("=")
@@ -250,47 +110,97 @@ def _check_metaimage_fields(fields: dict[str, str], name: str) -> None:
         sizes = tuple(int(n) for n in fields["DimSize"].split())
         text = fields.get("ElementSpacing", fields.get("ElementSize", "1"))
         spacing = tuple(float(s) for s in text.split())
-        int(fields.get("HeaderSize", 0)), int(fields.get("ElementNumberOfChannels", 1))
+        int(fields.get("HeaderSize", 0))
+        channels = int(fields.get("ElementNumberOfChannels", 1))
     except ValueError as error:
-        raise InputError(f"{name} has a broken header: {error}.", _FETCH_AGAIN) from error
-    if not sizes or min(sizes) < 1:
-        raise InputError(f"{name} has a broken header: sizes {sizes}.", _FETCH_AGAIN)
+        raise InputError(f"{name} has a broken header: {error}.", FETCH_AGAIN) from error
+    if not sizes or min(*sizes, channels) < 1:
+        raise InputError(
+            f"{name} has a broken header: sizes {sizes}, {channels} channels.", FETCH_AGAIN
+        )
     check_voxel_count(sizes, name)
     if not all(np.isfinite(s) and s > 0 for s in spacing):
         raise InputError(
             f"{name} has the voxel size {spacing} mm: zero, negative or not a number.",
             "Repair ElementSpacing in the header or export the image again.",
         )
+    if not fields.keys() & _METAIMAGE_DIRECTIONS:
+        raise _without_direction(name, "TransformMatrix")
 
 
-def _check_metaimage_data(stream: _Stream, fields: dict[str, str], name: str) -> None:
+def _without_direction(name: str, field: str) -> InputError:
+    return InputError(
+        f"{name} does not say how the patient lies in it (its header has no {field}).",
+        "Load it in 3D Slicer, check where left, front and top are, and save it anew.",
+    )
+
+
+def _check_metaimage_data(stream: Stream, fields: dict[str, str], name: str) -> None:
     """The stream stands at the first byte of the data."""
     values = int(fields.get("ElementNumberOfChannels", 1))
     for size in fields["DimSize"].split():
         values *= int(size)
     element = fields["ElementType"].upper().removeprefix("MET_").removesuffix("_ARRAY")
     promised = values * _ELEMENT_BYTES.get(element, 1)
+    if fields.get("BinaryData", "True").lower() == "false":
+        return  # written as text, of any length; ITK counts the numbers
     if fields.get("CompressedData", "False").lower() == "true":
-        present = _count_inflated_bytes(stream, name)
+        present = _count_inflated_bytes(stream, promised, name)
     else:
         present = _count_bytes(stream)
     if present < promised:
         raise InputError(
             f"{name} is truncated: its header promises {promised:,} bytes of voxels, it holds "
             f"{present:,}.",
-            _FETCH_AGAIN,
+            FETCH_AGAIN,
         )
 
 
-def _count_inflated_bytes(stream: _Stream, name: str) -> int:
+def _count_bytes(stream: Stream) -> int:
+    """Length of a stream; read to its end so that the checksum of a gzip file is compared."""
+    return sum(len(chunk) for chunk in chunks(stream))
+
+
+def _count_inflated_bytes(stream: Stream, promised: int, name: str) -> int:
     # 32: zlib or gzip, whichever the stream starts with; both carry a checksum.
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     count = 0
     try:
-        for chunk in _chunks(stream):
-            count += len(inflater.decompress(chunk))
-            if inflater.eof:
-                return count
+        for chunk in chunks(stream):
+            rest, produced = chunk, _CHUNK_BYTES
+            # A full output may leave some behind, in the input or inside the inflater.
+            while rest or produced == _CHUNK_BYTES:
+                produced = len(inflater.decompress(rest, _CHUNK_BYTES))
+                count += produced
+                refuse_excess(count, promised, name)
+                if inflater.eof:
+                    return count
+                rest = inflater.unconsumed_tail
     except zlib.error as error:
-        raise InputError(f"{name} holds damaged compressed data.", _FETCH_AGAIN) from error
-    raise InputError(f"{name} is truncated: its compressed data end early.", _FETCH_AGAIN)
+        raise InputError(f"{name} holds damaged compressed data.", FETCH_AGAIN) from error
+    raise InputError(f"{name} is truncated: its compressed data end early.", FETCH_AGAIN)
+
+
+def check_nrrd(path: Path) -> None:
+    """Refuse an NRRD (.nrrd, .nhdr) that does not say how the patient lies in it.
+
+    Raises:
+        InputError: No `space` that is anatomical, or no `space directions`. What is no NRRD at all
+            is left to ITK.
+        OSError: The file cannot be opened.
+    """
+    fields: dict[str, str] = {}
+    with path.open("rb") as stream:
+        if not stream.readline(4096).startswith(b"NRRD"):
+            return
+        for _ in range(1000):
+            line = stream.readline(65536).decode("utf-8", "replace").strip()
+            if not line:
+                break
+            name, colon, value = line.partition(":")
+            if colon and not value.startswith("="):  # `key:=value` is a remark
+                fields[name.strip().lower()] = value.strip()
+    if fields.get("space", "").lower() not in _NRRD_SPACES:
+        raise _without_direction(path.name, "space such as left-posterior-superior")
+    if "space directions" not in fields:
+        raise _without_direction(path.name, "space directions")

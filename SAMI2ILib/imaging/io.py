@@ -14,8 +14,13 @@ import numpy as np
 from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.dicom_series import read_dicom_series
-from SAMI2ILib.imaging.header_checks import check_metaimage, check_nifti, is_dicom_file
+from SAMI2ILib.imaging.header_checks import (
+    check_metaimage,
+    check_nrrd,
+    is_dicom_file,
+)
 from SAMI2ILib.imaging.itk import quiet_itk, simpleitk
+from SAMI2ILib.imaging.nifti_checks import check_nifti
 from SAMI2ILib.imaging.volume import Grid, Volume, check_voxel_count
 
 READABLE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -135,6 +140,8 @@ _CHECKS: dict[str, Callable[[Path], None]] = {
     ".nii.gz": check_nifti,
     ".mha": check_metaimage,
     ".mhd": check_metaimage,
+    ".nrrd": check_nrrd,
+    ".nhdr": check_nrrd,
 }
 
 
@@ -142,8 +149,9 @@ def _read_file(path: Path) -> Volume:
     ending = image_ending(path)
     if not ending:
         raise _not_an_image(path)
-    if ending in _CHECKS:
-        _CHECKS[ending](path)
+    if not path.is_file():  # a pipe or a device would keep us waiting
+        raise InputError(f"{path.name} is not a regular file.", "Copy the image to a file.")
+    _CHECKS[ending](path)
     with quiet_itk():
         return _read_with_itk(path)
 

@@ -307,6 +307,7 @@ def test_a_header_that_promises_absurdly_many_voxels_is_refused_before_reading(
         ("ElementSpacing = 1 nan 1", "zero, negative or not a number"),
         ("DimSize = 4 0 4", "broken header: sizes"),
         ("DimSize = 4 four 4", "broken header"),
+        ("ElementNumberOfChannels = -1", "broken header: .* -1 channels"),
     ],
 )
 def test_a_metaimage_with_a_broken_header_is_refused(field, match, tmp_path, capfd):
@@ -315,6 +316,7 @@ def test_a_metaimage_with_a_broken_header_is_refused(field, match, tmp_path, cap
         "NDims": "3",
         "DimSize": "4 4 4",
         "ElementSpacing": "1 1 1",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
         "ElementType": "MET_UCHAR",
     }
     key, _, value = field.partition(" = ")

@@ -23,6 +23,7 @@ COMMANDS = (
     "doctor",
     "compare",
     "simulate",
+    "prepare",
     "train",
     "evaluate",
     "demo",

@@ -62,6 +62,16 @@ def brain_mask(volume: Volume) -> BoolArray:
     return _carry_template_mask(volume)
 
 
+def slices_with_more_than(part: float, region: BoolArray) -> list[int]:
+    """Numbers k of the slices of which a region fills more than a part of the pixels.
+
+    Args:
+        part: In [0, 1); 0.05 for the slices that are trained on and measured.
+        region: (K, J, I).
+    """
+    return [int(k) for k in np.flatnonzero(region.mean(axis=(1, 2)) > part)]
+
+
 def is_brain_only(volume: Volume) -> bool:
     """Tell whether everything but the brain was set to 0 in a scan.
 

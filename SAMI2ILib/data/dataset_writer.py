@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.about import VERSION
-from SAMI2ILib.atomic import TEMPORARY_PREFIX, atomic_path
+from SAMI2ILib.atomic import TEMPORARY_PREFIX, atomic_folder, make_folder, write_text
 from SAMI2ILib.data.dataset import (
     BRAIN_BIT,
     FORMAT_VERSION,
@@ -26,7 +25,7 @@ from SAMI2ILib.data.dataset import (
     SUBJECTS_FOLDER,
     foreground_bit,
 )
-from SAMI2ILib.errors import InputError, OutputError, ShapeError
+from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 _RECORD_FILE = "subject.json"
@@ -107,14 +106,13 @@ def write_subject(dataset: Path, subject: PreparedSubject, request: str) -> dict
     """
     shape = _check(subject)
     folder = dataset / SUBJECTS_FOLDER / subject.name
-    partial = folder.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
-    try:
-        partial.mkdir(parents=True)
+    make_folder(folder.parent)
+    with atomic_folder(folder) as staged:
         files = {
-            f"{contrast}.npy": _save(partial / f"{contrast}.npy", image.astype(np.float16))
+            f"{contrast}.npy": _save(staged / f"{contrast}.npy", image.astype(np.float16))
             for contrast, image in subject.images.items()
         }
-        files[MASKS_FILE] = _save(partial / MASKS_FILE, _pack_masks(subject, shape))
+        files[MASKS_FILE] = _save(staged / MASKS_FILE, _pack_masks(subject, shape))
         record = {
             "name": subject.name,
             "person": subject.person or subject.name,
@@ -128,18 +126,7 @@ def write_subject(dataset: Path, subject: PreparedSubject, request: str) -> dict
             "details": dict(subject.details),
         }
         text = json.dumps({"request": _digest(request), "record": record}, allow_nan=False)
-        _write_text(text, partial / _RECORD_FILE)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
-    except OSError as error:
-        raise OutputError(
-            f"Subject '{subject.name}' cannot be written: {error.strerror or error}.",
-            "Check the permission of the dataset's folder and the free space.",
-        ) from error
-    finally:
-        if partial.exists():
-            shutil.rmtree(partial, ignore_errors=True)
+        write_text(text, staged / _RECORD_FILE)
     return record
 
 
@@ -210,8 +197,8 @@ def write_manifest(
     }
     for part in SPLITS:
         names = [s["name"] for s in subjects if s["split"] == part]
-        _write_text("".join(f"{n}\n" for n in names), dataset / f"{part}.txt")
-    _write_text(_one_line_a_subject(manifest), dataset / MANIFEST_FILE)
+        write_text("".join(f"{n}\n" for n in names), dataset / f"{part}.txt")
+    write_text(_one_line_a_subject(manifest), dataset / MANIFEST_FILE)
     return dataset_id
 
 
@@ -265,11 +252,6 @@ def _save(path: Path, array: NDArray[Any]) -> str:
         os.fsync(file.fileno())
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_text(text: str, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from SAMI2ILib.data.brain_mask import slices_with_more_than
 from SAMI2ILib.errors import InputError, ShapeError
 
 FloatArray = NDArray[np.float32]
@@ -126,7 +127,7 @@ def brain_slices(brain: BoolArray) -> list[int]:
     Raises:
         InputError: There is none.
     """
-    chosen = [int(k) for k in np.flatnonzero(brain.mean(axis=(1, 2)) > 0.05)]
+    chosen = slices_with_more_than(0.05, brain)
     if not chosen:
         raise InputError(
             "No slice holds more than 5 % brain, so there is nothing to measure.",

@@ -83,6 +83,12 @@ class Grid:
             self.ijk_to_ras, other.ijk_to_ras
         )
 
+    def is_close(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
+        """True where the sizes agree and the matrices to `tolerance_mm`: one grid, saved twice."""
+        return self.shape_kji == other.shape_kji and np.allclose(
+            self.ijk_to_ras, other.ijk_to_ras, rtol=0, atol=tolerance_mm
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:

@@ -1,0 +1,137 @@
+"""The picture of the worst registrations: the reference's outline on each contrast."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SAMI2ILib.atomic import atomic_path
+from SAMI2ILib.data.dataset import SubjectSlices
+from SAMI2ILib.data.preparation.quality import QualityRow
+from SAMI2ILib.errors import MissingError
+
+_PANEL_INCHES, _DOTS_PER_INCH = 2.2, 100
+_EDGE_SIGMA_MM = 1.5
+_EDGE_SHARE = 0.06  # of the pixels of the head
+_BESIDE_MIDLINE = 0.47  # of the head's width
+_HEIGHT_IN_BRAIN = 0.6  # of the chosen slices: the ventricles
+
+
+def require_matplotlib() -> None:
+    """Make sure that `save_mosaic` will be able to draw.
+
+    Raises:
+        MissingError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingError(
+            "The quality picture needs matplotlib, which is not installed.",
+            "Run: pip install matplotlib",
+        )
+
+
+def save_mosaic(
+    rows: Sequence[QualityRow], subjects: Sequence[SubjectSlices], grid: str, path: Path
+) -> None:
+    """Draw one line a row: the reference, then the contrast in three planes with its edges.
+
+    The edges are those of the reference: where they follow the contrast's anatomy, it lies right.
+
+    Args:
+        rows: Worst first; at least one.
+        subjects: Of the dataset; those of the rows are looked up.
+        grid: The reference.
+        path: Of the PNG; written atomically.
+
+    Raises:
+        MissingError: matplotlib is not installed.
+        OutputError: The file cannot be written.
+    """
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    by_name = {subject.name: subject for subject in subjects}
+    size = (4 * _PANEL_INCHES, len(rows) * (_PANEL_INCHES + 0.2))
+    figure = Figure(figsize=size, facecolor="black")
+    FigureCanvasAgg(figure)  # a canvas of its own leaves the caller's pyplot alone
+    axes = figure.subplots(len(rows), 4, squeeze=False)
+    for line, row in zip(axes, rows, strict=True):
+        _draw_row(line, row, by_name[row.subject], grid)
+    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.2 / size[1], wspace=0.02, hspace=0.12)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
+
+
+def _draw_row(line: Any, row: QualityRow, subject: SubjectSlices, grid: str) -> None:
+    planes = _planes(subject, row.contrast, grid)
+    placement = row.placement
+    title = (
+        f"{row.subject}  {row.contrast} on {grid} ({placement['how']})  "
+        f"MI {placement['information_before']:.2f} to {placement['information_after']:.2f}  "
+        f"{placement['rotation_deg']:.1f} deg, {placement['translation_mm']:.1f} mm  "
+        f"{' '.join(row.codes)}"
+    )
+    line[0].set_title(title, color="white", fontsize=7, loc="left", pad=2)
+    panels = [(planes[0][0], None), *((moved, _edges(still)) for still, moved in planes)]
+    for axes, (image, edges) in zip(line, panels, strict=True):
+        axes.set_axis_off()
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
+        if edges is not None:
+            axes.imshow(np.ma.masked_where(~edges, edges), cmap="autumn", alpha=0.8)
+
+
+def _planes(
+    subject: SubjectSlices, contrast: str, grid: str
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Axial, coronal, sagittal cuts through reference and contrast: 1 mm a pixel, head up."""
+    foreground = np.argwhere(subject.foreground(grid))
+    low, high = foreground.min(axis=0), foreground.max(axis=0) + 1
+    k, j, i = slices = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    # slices count upwards, rows of a picture downwards
+    pair = [
+        np.nan_to_num(subject.volume(name)[slices].astype(np.float32))[::-1]
+        for name in (grid, contrast)
+    ]
+    height = subject.slices[int(_HEIGHT_IN_BRAIN * (len(subject.slices) - 1))]
+    across = (
+        k.stop - 1 - height,
+        (j.stop - j.start) // 2,
+        int(_BESIDE_MIDLINE * (i.stop - i.start)),
+    )
+    spacing_kji = subject.spacing_mm[::-1]
+    planes = []
+    for axis, number in enumerate(across):
+        spacing = spacing_kji[:axis] + spacing_kji[axis + 1 :]
+        still, moved = (_square(np.take(v, number, axis), spacing) for v in pair)
+        planes.append((still, moved))
+    return planes
+
+
+def _square(image: NDArray[np.float32], spacing_mm: tuple[float, ...]) -> NDArray[np.float32]:
+    """Stretch to one millimeter a pixel, into a square frame with the image in the middle."""
+    from scipy import ndimage
+
+    zoomed: NDArray[np.float32] = ndimage.zoom(image, spacing_mm, order=1)
+    side = max(zoomed.shape)
+    pad = [((side - n) // 2, side - n - (side - n) // 2) for n in zoomed.shape]
+    return np.pad(zoomed, pad)
+
+
+def _edges(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The strongest edges, as many as a fixed share of the head, one pixel wide."""
+    from skimage.feature import canny
+
+    head = image > 0.05
+    share = 1 - _EDGE_SHARE * float(head.mean()) if head.any() else 1.0
+    edges: NDArray[np.bool_] = canny(  # type: ignore[no-untyped-call]
+        image,
+        sigma=_EDGE_SIGMA_MM,
+        low_threshold=share - 0.06,
+        high_threshold=share,
+        use_quantiles=True,
+    )
+    return edges

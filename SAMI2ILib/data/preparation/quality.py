@@ -1,0 +1,132 @@
+"""The quality table: how each contrast came to lie on the reference, and which stand out."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Robust z-score of the mutual information below which a registration stands out, and how many
+# others it takes to say so.
+_OUTLIER_Z, _ENOUGH = -3.5, 8
+_COLUMNS = (
+    "subject",
+    "person",
+    "site",
+    "split",
+    "contrast",
+    "placement",
+    "mi_before",
+    "mi_after",
+    "mi_z",
+    "rotation_deg",
+    "translation_mm",
+    "slices",
+    "scale",
+    "warnings",
+)
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """One contrast of one subject.
+
+    Attributes:
+        record: The subject's record in the manifest.
+        split: Its part.
+        contrast: Not the reference.
+        z: Robust z-score of its mutual information among the same contrast of all subjects; the
+            lower, the worse. 0 where there are too few to compare.
+    """
+
+    record: Mapping[str, Any]
+    split: str
+    contrast: str
+    z: float
+
+    @property
+    def placement(self) -> Mapping[str, Any]:
+        """How it was placed, with the mutual information before and after."""
+        placement: Mapping[str, Any] = self.record["details"]["placements"][self.contrast]
+        return placement
+
+    @property
+    def subject(self) -> str:
+        """The subject's name."""
+        return str(self.record["name"])
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the subject's warnings, and of this row's own."""
+        own = ["low-mutual-information"] if self.z < _OUTLIER_Z else []
+        if self.placement["information_after"] < self.placement["information_before"]:
+            own.append("registration-lost")
+        return [warning["code"] for warning in self.record["details"]["warnings"]] + own
+
+
+def quality_rows(
+    records: Sequence[Mapping[str, Any]], splits: Mapping[str, str]
+) -> list[QualityRow]:
+    """Judge every contrast beside the others of its kind, worst first.
+
+    Args:
+        records: Of `write_subject`, with the details that the preparation adds.
+        splits: Part of each subject.
+    """
+    values: dict[str, list[float]] = defaultdict(list)
+    found = []
+    for record in records:
+        for contrast, placement in record["details"]["placements"].items():
+            if placement["how"] != "reference":
+                values[contrast].append(placement["information_after"])
+                found.append((record, contrast, placement["information_after"]))
+    rows = [
+        QualityRow(record, splits[record["name"]], contrast, _z(after, values[contrast]))
+        for record, contrast, after in found
+    ]
+    return sorted(rows, key=_badness)
+
+
+def quality_table(rows: Sequence[QualityRow]) -> str:
+    """Write the rows as CSV, in the order given."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        record, placement = row.record, row.placement
+        writer.writerow(
+            [
+                row.subject,
+                record["person"],
+                record["site"],
+                row.split,
+                row.contrast,
+                placement["how"],
+                f"{placement['information_before']:.4f}",
+                f"{placement['information_after']:.4f}",
+                f"{row.z:.2f}",
+                f"{placement['rotation_deg']:.3f}",
+                f"{placement['translation_mm']:.3f}",
+                len(record["slices"]),
+                f"{record['details']['scales'][row.contrast]:.6g}",
+                " ".join(dict.fromkeys(row.codes)),
+            ]
+        )
+    return text.getvalue()
+
+
+def _badness(row: QualityRow) -> tuple[float, bool, float, str, str]:
+    """Worst first; where there are too few to compare, what was registered comes first."""
+    registered = row.placement["how"] == "registered"
+    return row.z, not registered, row.placement["information_after"], row.subject, row.contrast
+
+
+def _z(value: float, everybody: Sequence[float]) -> float:
+    if len(everybody) < _ENOUGH:
+        return 0.0
+    middle = float(np.median(everybody))
+    deviation = 1.4826 * float(np.median(np.abs(np.array(everybody) - middle)))
+    return (value - middle) / deviation if deviation > 0 else 0.0

@@ -7,10 +7,11 @@ from typing import Any
 
 import qt
 
-from SAMI2IPanel.command import libraryArguments, libraryEnvironment, pythonSlicer
+from SAMI2IPanel.command import libraryArguments, libraryEnvironment
 from SAMI2IPanel.i18n import _
 from SAMI2IPanel.process_tree import killTree
 from SAMI2IPanel.protocol import Failure, Outcome, RunRecord
+from SAMI2IPanel.python_slicer import pythonSlicer
 
 # Time for the child to end by itself after its stdin was closed, before it is killed.
 CANCEL_GRACE_MS = 1000

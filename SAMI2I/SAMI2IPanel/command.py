@@ -1,36 +1,8 @@
-"""How `SAMI2ILib` is started in a process of its own: program, arguments, environment."""
-
-import os
-import shutil
-from pathlib import Path
+"""How `SAMI2ILib` is started in a process of its own: arguments, environment."""
 
 import qt
-import slicer
 
-import SAMI2ILib
-from SAMI2IPanel.i18n import _
-from SAMI2IPanel.protocol import PanelError
-
-LIBRARY_PARENT = Path(SAMI2ILib.__file__).resolve().parent.parent
-
-
-def pythonSlicer() -> str:
-    """Find Slicer's own interpreter.
-
-    Raises:
-        PanelError: It is not on PATH and not where Slicer installs it.
-    """
-    found = shutil.which("PythonSlicer")
-    if found:
-        return found
-    name = "PythonSlicer.exe" if os.name == "nt" else "PythonSlicer"
-    installed = Path(slicer.app.slicerHome) / "bin" / name
-    if installed.is_file():
-        return str(installed)
-    raise PanelError(
-        _("PythonSlicer, the Python program of 3D Slicer, was not found."),
-        _("Install 3D Slicer again."),
-    )
+from SAMI2IPanel.python_slicer import LIBRARY_PARENT
 
 
 def libraryArguments(arguments: list[str]) -> list[str]:

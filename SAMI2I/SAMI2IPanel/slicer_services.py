@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import inspect
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,10 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import SAMI2ILib
 from SAMI2IPanel.dependency_error import DependencyError
-from SAMI2IPanel.i18n import _
 from SAMI2IPanel.pip_log import Log
+from SAMI2IPanel.protocol import PanelError
+from SAMI2IPanel.python_slicer import LIBRARY_PARENT, pythonSlicer
 
 # How often a waiting loop lets Slicer repaint.
 _POLL_SECONDS = 0.05
@@ -86,12 +85,19 @@ class SlicerServices:
         Returns:
             Exit code, standard output, standard error; a process that is not done within the limit
             is ended, which makes the exit code negative or 1.
+
+        Raises:
+            DependencyError: Slicer's Python was not found.
         """
         import slicer
 
+        try:
+            program = pythonSlicer()
+        except PanelError as error:
+            raise DependencyError(error.failure.message, error.failure.hint) from error
         process = subprocess.Popen(
-            [pythonSlicer(), *arguments],
-            env=os.environ | {"PYTHONPATH": str(Path(SAMI2ILib.__file__).resolve().parents[1])},
+            [program, *arguments],
+            env=os.environ | {"PYTHONPATH": str(LIBRARY_PARENT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,24 +120,6 @@ class SlicerServices:
     def packageFolder(self) -> Path:
         """Where pip puts packages."""
         return Path(sysconfig.get_path("purelib"))
-
-
-def pythonSlicer() -> str:
-    """Find the launcher of Slicer's Python.
-
-    Raises:
-        DependencyError: It is neither on PATH nor in Slicer's folder.
-    """
-    import slicer
-
-    folder = str(Path(slicer.app.slicerHome) / "bin")
-    found = shutil.which("PythonSlicer") or shutil.which("PythonSlicer", path=folder)
-    if found is None:
-        raise DependencyError(
-            _("PythonSlicer, the Python program of 3D Slicer, was not found."),
-            _("Install 3D Slicer again."),
-        )
-    return found
 
 
 class _LineWriter:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from SAMI2ILib.about import REPOSITORY_URL
+from Testing.host import whyUnavailable
 from Testing.repo.listing import REPOSITORY, packaged_files
 
 STAND_IN = REPOSITORY / "Testing" / "cmake"
@@ -83,6 +84,36 @@ def test_library_works_from_the_package(installed, tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert "skipped" not in ended.stderr
     assert ended.stderr.count("... ok") == 4
+
+
+OPEN_MODULE = """
+import sys
+sys.path.append(sys.argv[1])  # for Testing.host alone; the package has to come before it
+from Testing.host.start import start
+host = start()
+with host.catching():
+    host.openModule(sys.argv[2])
+    assert host.takeExceptions() == []
+    assert host.takeVtkErrors() == []
+    for name in ("SAMI2I", "SAMI2IPanel", "SAMI2IPanel.dependencies", "SAMI2ILib"):
+        print(sys.modules[name].__file__)
+"""
+
+
+def test_module_opens_from_the_package(installed, tmp_path):
+    if reason := whyUnavailable():
+        pytest.skip(reason)
+    ended = run(
+        sys.executable, "-P", "-c", OPEN_MODULE, REPOSITORY, installed / MODULES / "SAMI2I.py",
+        cwd=tmp_path, PYTHONDONTWRITEBYTECODE="1", SAMI2I_MODELS=str(tmp_path),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    *_, module, panel, dependencies, library = ended.stdout.splitlines()
+    modules = installed / MODULES
+    assert Path(module) == modules / "SAMI2I.py"
+    assert Path(panel) == modules / "SAMI2IPanel" / "__init__.py"
+    assert Path(dependencies) == modules / "SAMI2IPanel" / "dependencies.py"
+    assert Path(library) == modules / "SAMI2ILib" / "__init__.py"
 
 
 def test_slicers_tests_are_registered_and_not_run(build):

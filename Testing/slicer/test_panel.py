@@ -1,7 +1,5 @@
 """The panel as a user meets it: what it says, offers, refuses and remembers."""
 
-from types import SimpleNamespace
-
 import pytest
 
 import SAMI2ILib.about
@@ -194,9 +192,7 @@ def test_unsupported_platform_is_said_and_nothing_is_offered(slicerHost, ready_p
     assert not ready_panel.ui.installButton.visible
 
 
-def test_missing_interpreter_is_said(slicerHost, panel, monkeypatch, tmp_path):
-    app = SimpleNamespace(slicerHome=str(tmp_path))
-    monkeypatch.setattr("SAMI2IPanel.command.slicer", SimpleNamespace(app=app))
-    monkeypatch.setattr("SAMI2IPanel.command.shutil.which", lambda _name: None)
+def test_missing_interpreter_is_said(slicerHost, panel, monkeypatch):
+    monkeypatch.setattr("SAMI2IPanel.python_slicer.shutil.which", lambda _name, **_options: None)
     panel.status.refresh()
     assert panel.ui.statusLabel.text.startswith("PythonSlicer, the Python program of 3D Slicer")

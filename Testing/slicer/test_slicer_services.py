@@ -8,7 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from SAMI2IPanel.dependency_error import DependencyError
-from SAMI2IPanel.slicer_services import SlicerServices, pythonSlicer
+from SAMI2IPanel.protocol import PanelError
+from SAMI2IPanel.python_slicer import pythonSlicer
+from SAMI2IPanel.slicer_services import SlicerServices
 
 from SAMI2ILib import __version__
 
@@ -154,8 +156,10 @@ def test_launcher_of_python_is_found_in_slicers_folder_too(slicer, monkeypatch, 
     monkeypatch.setenv("PATH", "")
     assert Path(pythonSlicer()).parent == tmp_path / "bin"
     slicer.app.slicerHome = str(tmp_path / "elsewhere")
-    with pytest.raises(DependencyError, match=r"PythonSlicer.*was not found"):
+    with pytest.raises(PanelError, match=r"PythonSlicer.*was not found"):
         pythonSlicer()
+    with pytest.raises(DependencyError, match=r"PythonSlicer.*was not found"):
+        SlicerServices().runPython([], 60)
 
 
 def test_packages_go_where_this_python_has_them():

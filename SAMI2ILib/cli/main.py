@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = _make_parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has printed help, the version or the usage error
         return int(stop.code or 0)
+    _print_every_letter()
     console = open_console(args.progress)
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
     keep_freed_memory()
@@ -103,6 +104,13 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for nested in action.choices.values():
                 _add_common_options(nested)
+
+
+def _print_every_letter() -> None:
+    """Write what a terminal or pipe cannot show, such as a path's letters, as escapes."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
 
 
 def _report(error: BaseException, console: Console) -> int:

@@ -1,11 +1,13 @@
 """Joins a model file with the network that it describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from SAMI2ILib.errors import InputError, ModelError
 from SAMI2ILib.models import (
@@ -26,6 +28,10 @@ from SAMI2ILib.weights.store import Store
 DECODER_PREFIX = "decoder."
 ENCODER_PREFIX = "encoder."
 PROJECTION_PREFIX = "projection."
+
+# The large SAM2 trunk has 212 million weights in some 600 tensors.
+MAX_WEIGHTS = 500_000_000
+MAX_TENSORS = 20_000
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,42 @@ def load_model(reference: str | Path, store: Store | None = None) -> LoadedModel
     sha256 = file_sha256(path)
     tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     try:
-        network = build(_Parts(spec, path, tensors, store))
-    except InputError as error:
+        with _limited_size():
+            network = build(_Parts(spec, path, tensors, store))
+    except (InputError, RuntimeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
         raise ModelError(
-            f"The model {spec.id!r} describes a network that cannot be built: {error.message}",
+            f"The model {spec.id!r} describes a network that cannot be built: {reason}",
             "Get the file again from where it came.",
         ) from error
     network.requires_grad_(False)
     return LoadedModel(spec, sha256, spec.encoder.sha256, network.eval())
+
+
+@contextmanager
+def _limited_size() -> Iterator[None]:
+    """Stop a description that asks for more memory or time than any network of ours.
+
+    A weight is counted when it is reserved; it takes memory only when it is set.
+    """
+    weights = tensors = 0
+
+    def count(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal weights, tensors
+        if parameter is None:
+            return
+        weights += parameter.numel()
+        tensors += 1
+        if weights > MAX_WEIGHTS or tensors > MAX_TENSORS:
+            raise InputError(
+                f"it has more than {MAX_WEIGHTS:,} weights or {MAX_TENSORS:,} tensors."
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @dataclass(frozen=True)

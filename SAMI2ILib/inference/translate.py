@@ -128,6 +128,7 @@ def translate(
     Raises:
         InputError: The volume has nothing in it: constant, or without foreground.
         CancelledError: `is_cancelled` said so.
+        ModelError: The network computed NaN or infinity.
         OutOfMemoryError: One slice does not fit anywhere.
 
     Source:
@@ -187,6 +188,7 @@ def translate_prepared(
 
     Raises:
         CancelledError: `is_cancelled` said so.
+        ModelError: The network computed NaN or infinity.
         OutOfMemoryError: One slice does not fit anywhere.
     """
     working, normalized = prepared.working, prepared.normalized
@@ -261,6 +263,11 @@ def _translate_slices(
         group = chosen[done : done + max(1, predictor.batch_size // tiles.tile_count)]
         slices = to_slices(array_kji, preprocessing.context_slices, group)
         output = predictor.predict(tiles.cut(slices))
+        if not np.isfinite(output).all():
+            raise ModelError(
+                f"The model {model.spec.id!r} computed values that are not finite.",
+                "Try --precision fp32; if that does not help, the model is damaged.",
+            )
         # (n * tiles, S, S) -> (n, 1, H, W) -> (n, H, W)
         result[group] = tiles.merge(output[:, np.newaxis])[:, 0]
         done += len(group)

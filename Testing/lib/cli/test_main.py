@@ -1,5 +1,6 @@
 """The entry point: start-up, usage errors, internal errors."""
 
+import os
 import subprocess
 import sys
 
@@ -104,3 +105,19 @@ def test_error_with_line_breaks_is_one_line(capsys):
 def test_console_without_stderr_goes_on(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     SilentConsole().warn("code", "nobody listens")
+
+
+def test_letters_that_stdout_cannot_show_are_escaped():
+    code = (
+        "import sys\nfrom SAMI2ILib.cli import main\n"
+        "def run(args, console):\n    console.say('頭.nii')\n    return 0\n"
+        "import SAMI2ILib.cli.doctor as doctor\ndoctor.run = run\n"
+        "sys.exit(main.main(['doctor']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (result.returncode, result.stdout.split()) == (0, [rb"\u982d.nii"]), result.stderr

@@ -94,6 +94,22 @@ def test_description_of_an_impossible_network_is_refused(tiny, tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
+@pytest.mark.parametrize(
+    "greedy",
+    [
+        {"embed_dim": 4096},  # some 10 GB
+        {"embed_dim": 65536, "dim_mul": 8},  # more than any machine has
+        {"stages": [1, 1, 65535, 1]},  # small ones without end
+    ],
+)
+def test_description_of_a_huge_network_is_refused_before_it_takes_memory(tiny, tmp_path, greedy):
+    spec, tensors = tiny
+    encoder = replace(spec.encoder, hiera={**spec.encoder.hiera, **greedy})
+    write_model(tmp_path / "m.safetensors", replace(spec, encoder=encoder), tensors)
+    with pytest.raises(ModelError, match="describes a network that cannot be built"):
+        load_model(tmp_path / "m.safetensors")
+
+
 def test_encoder_without_arguments_is_refused(tiny, tmp_path):
     spec, tensors = tiny
     broken = replace(spec, encoder=EncoderReference(kind="embedded"))

@@ -176,6 +176,17 @@ def test_cancel_stops_before_the_next_batch(make_head, identity_model, identity_
         )
 
 
+def test_output_that_is_not_finite_is_said_of_the_model(make_head, identity_model):
+    class Overflowing:
+        batch_size = 4
+
+        def predict(self, batch):
+            return np.full((len(batch), *batch.shape[2:]), np.inf, np.float32)
+
+    with pytest.raises(ModelError, match=r"'identity' computed values .* not finite"):
+        translate(make_head(), identity_model, Overflowing())
+
+
 def test_progress_counts_translated_slices(make_head, identity_model, identity_predictor):
     events = []
     translation = translate(

@@ -77,8 +77,8 @@ class qSlicerApplication(QtWidgets.QApplication):
         )
         self._hostModules = qSlicerModuleManager(self)
         self._hostIO = qSlicerCoreIOManager(self)
-        self._hostLayout = qSlicerLayoutManager(self)
         self._hostWindow = qSlicerMainWindow(self._hostModules._hostSelector)
+        self._hostLayout = qSlicerLayoutManager(self, self._hostWindow)
 
     def _connectDataIO(self) -> None:
         """Without these logics the scene cannot unpack an .mrb file."""

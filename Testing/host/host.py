@@ -68,6 +68,11 @@ class Host:
         self.app.moduleManager()._unload(name)
         self.processEvents()
 
+    def announceQuit(self) -> None:
+        """Tell everybody that the application is about to quit; it stays."""
+        QtCore.QMetaObject.invokeMethod(self.app, "aboutToQuit", QtCore.Qt.DirectConnection)
+        self.processEvents()
+
     # Time
 
     def processEvents(self) -> None:
@@ -201,6 +206,10 @@ class Host:
         """Unload every module, empty the scene, forget answers, settings and samples."""
         for name in self.app.moduleManager().modulesNames():
             self.unloadModule(name)
+        for widget in self.app.topLevelWidgets():
+            if widget is not self.app._hostWindow:
+                widget.deleteLater()
+        self.processEvents()
         self.scene.Clear(False)
         for nodeID in set(self._nodeIDs()) - self._ownNodes:
             node = self.scene.GetNodeByID(nodeID)

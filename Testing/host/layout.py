@@ -8,7 +8,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
-from .mrml_widgets import option, qMRMLWidget
+from .mrml_widgets import qMRMLWidget
 from .slice_rendering import SliceRendering
 
 Property, Signal = QtCore.Property, QtCore.Signal
@@ -24,8 +24,8 @@ SLICE_VIEWS = (
 class qMRMLSliceView(QtWidgets.QWidget):
     """One slice view; nothing is rendered until somebody asks for the window or a picture."""
 
-    def __init__(self, logic: Any) -> None:
-        super().__init__()
+    def __init__(self, logic: Any, parent: Any) -> None:
+        super().__init__(parent)
         self._hostLogic = logic
         self._hostAnnotation = vtk.vtkCornerAnnotation()
         self._hostRendering: SliceRendering | None = None
@@ -55,11 +55,11 @@ class qMRMLSliceView(QtWidgets.QWidget):
 class qMRMLSliceWidget(qMRMLWidget):
     """A slice view with its logic and nodes."""
 
-    def __init__(self, logic: Any) -> None:
-        super().__init__()
+    def __init__(self, logic: Any, parent: Any) -> None:
+        super().__init__(parent)
         self.setMRMLScene(logic.GetMRMLScene())
         self._hostLogic = logic
-        self._hostView = qMRMLSliceView(logic)
+        self._hostView = qMRMLSliceView(logic, self)
 
     def sliceView(self) -> qMRMLSliceView:
         return self._hostView
@@ -89,7 +89,7 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     layoutChanged = Signal(int)
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, window: Any) -> None:
         super().__init__(app)
         self._hostApp = app
         self._hostLogics = vtk.vtkCollection()
@@ -102,7 +102,7 @@ class qSlicerLayoutManager(QtCore.QObject):
             node.SetOrientation(orientation)
             node.SetLayoutColor(*color)
             self._hostLogics.AddItem(logic)
-            self._hostWidgets[name] = qMRMLSliceWidget(logic)
+            self._hostWidgets[name] = qMRMLSliceWidget(logic, window)
         app.applicationLogic().SetSliceLogics(self._hostLogics)
         self._hostLayout = 3  # vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
@@ -114,9 +114,9 @@ class qSlicerLayoutManager(QtCore.QObject):
             widget.sliceOrientation = orientation
             widget.sliceLogic().SetSliceOffset(0)
 
-    threeDViewCount = option("threeDViewCount", int, 0)
-    tableViewCount = option("tableViewCount", int, 0)
-    plotViewCount = option("plotViewCount", int, 0)
+    threeDViewCount = Property(int, lambda _self: 0)
+    tableViewCount = Property(int, lambda _self: 0)
+    plotViewCount = Property(int, lambda _self: 0)
 
     def mrmlScene(self) -> Any:
         return self._hostApp.mrmlScene()

@@ -124,13 +124,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._hostActions: list[Any] = []
         self._hostUpdating = False
         self._hostEvents = Observations()
+        self._hostNodeEvents = Observations()
         self._hostBox = QtWidgets.QComboBox()
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._hostBox)
         self._hostBox.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
         pythonqt.connect(self._hostBox, "activated(int)", self._onActivated)
-        pythonqt.connect(self, "destroyed()", self._hostEvents.clear)
+        for events in (self._hostEvents, self._hostNodeEvents):
+            pythonqt.connect(self, "destroyed()", events.clear)
         self._refresh()
 
     # The scene
@@ -193,9 +195,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             current = self._hostNodes[0]
         self._select(current)
         self._fillBox()
+        # Observed anew each time, so that a node that left the scene is not kept alive.
+        self._hostNodeEvents.clear()
         for node in self._hostNodes:
-            if not self._hostEvents.has(node):
-                self._hostEvents.add(node, "ModifiedEvent", self._onNodeModified)
+            self._hostNodeEvents.add(node, "ModifiedEvent", self._onNodeModified)
 
     def _fillBox(self) -> None:
         box = self._hostBox
@@ -292,6 +295,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if self._hostCurrent is not None:
             self._hostScene.RemoveNode(self._hostCurrent)
 
+    def renameCurrentNode(self) -> None:
+        name = QtWidgets.QInputDialog.getText(self, "Rename", "New name:")
+        if name and self._hostCurrent is not None:
+            self._hostCurrent.SetName(name)
+
+    def editCurrentNode(self) -> None:
+        if self._hostCurrent is not None:
+            self.nodeAboutToBeEdited.emit(self._hostCurrent)
+
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
         self._hostAttributes.append((nodeType, name, value))
         self._refresh()
@@ -334,7 +346,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if label == "Delete current node":
             self.removeCurrentNode()
         elif label == "Edit current node":
-            self.nodeAboutToBeEdited.emit(self._hostCurrent)
+            self.editCurrentNode()
+        elif label == "Rename current node":
+            self.renameCurrentNode()
         elif label.startswith("Create new "):
             kinds = {f"Create new {self.nodeTypeLabel(kind)}": kind for kind in self.nodeTypes}
             self.nodeAddedByUserAction.emit(self.addNode(kinds[label]))

@@ -10,10 +10,8 @@ from PySide6 import QtCore, QtWidgets
 from . import dialogs, pythonqt
 from .ui_loader import QUiLoader
 
-# PySide6's own additions, which PythonQt's `qt` does not have.
-NOT_IN_PYTHONQT = frozenset(
-    {"ClassInfo", "Property", "QEnum", "QFlag", "Signal", "SignalInstance", "Slot"}
-)
+# PySide6's own additions, which PythonQt's `qt` does not have; Signal and Slot lack the Q.
+NOT_IN_PYTHONQT = frozenset({"QEnum", "QFlag"})
 
 
 def createQtModule() -> types.ModuleType:

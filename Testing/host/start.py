@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import types
@@ -63,6 +64,7 @@ def _start() -> Any:
             setattr(module, name, _absent(name))
     slicer.selfTests = {}
     usePythonLayer(slicer)
+    slicer.util.delayDisplay = _logOnly
     app = qSlicerApplication()
     app.setStyle("Fusion")
     slicer.app = app
@@ -75,6 +77,14 @@ def _absent(name: str) -> type:
         raise NotImplementedError(f"The test host has no stand-in for {name}.")
 
     return type(name, (), {"__init__": refuse})
+
+
+def _logOnly(message: str, *_options: Any, **_more: Any) -> None:
+    """`slicer.util.delayDisplay` without its pop-up, which nobody would read."""
+    import slicer
+
+    logging.info(message)
+    slicer.app.processEvents()
 
 
 def usePythonLayer(slicer: Any) -> None:

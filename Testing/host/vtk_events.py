@@ -23,9 +23,6 @@ class Observations:
             relay.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
         self._tags.append((target, target.AddObserver(event, relay)))
 
-    def has(self, target: Any) -> bool:
-        return any(known is target for known, _ in self._tags)
-
     def clear(self) -> None:
         for target, tag in self._tags:
             target.RemoveObserver(tag)

@@ -71,6 +71,19 @@ def read_dicom_series(folder: Path, series_uid: str | None = None) -> Any:
     return image
 
 
+def list_series_files(folder: Path, series_uid: str | None = None) -> list[Path]:
+    """Name the files of a series, as `read_dicom_series` takes them, in the order of their names.
+
+    Raises:
+        InputError: As for `read_dicom_series`.
+    """
+    with quiet_itk() as sitk:
+        uid = _choose_series(folder, series_uid)
+        return sorted(
+            Path(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
+        )
+
+
 def _choose_series(folder: Path, series_uid: str | None) -> str:
     sitk = simpleitk()
     uids: tuple[str, ...] = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))

@@ -71,7 +71,8 @@ def translate_file(
     options = TranslateOptions(keep_working=working_output is not None)
     translation = translate(volume, model, predictor, options, on_progress, is_cancelled)
     on_progress("write", 0, 1)
-    record = describe(translation, model, predictor.device, describe_source_file(source))
+    fields = describe_source_file(source, series_uid)
+    record = describe(translation, model, predictor.device, fields)
     if working_output is not None and translation.working is not None:
         save_translation(translation.working, record, working_output)
     record = save_translation(translation.volume, record, output)
@@ -82,8 +83,10 @@ def translate_file(
 def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict[str, Any]:
     """Write a volume and its sidecar.
 
-    Both are complete before either gets its name, and the sidecar gets its name first: at no
-    moment does a volume lie there without the record that says what it is.
+    Both are complete before either gets its name, and a new sidecar gets its name first: at no
+    moment does a volume lie there without a record that says that it is synthetic. Where both
+    replace earlier ones, the volume is first: one that cannot be replaced, because a program holds
+    it open, keeps its own record.
 
     Args:
         volume: The synthetic volume.
@@ -97,7 +100,11 @@ def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict
         OutputError: The folder cannot be made or written to, or the disk is full.
     """
     make_folder(path.parent)
-    with atomic_path(path) as image, atomic_path(sidecar_path(path)) as sidecar:
+    record_path = sidecar_path(path)
+    # The second file to be opened is the first to get its name.
+    later, earlier = (record_path, path) if path.exists() else (path, record_path)
+    with atomic_path(later) as last, atomic_path(earlier) as first:
+        image, sidecar = (first, last) if path == earlier else (last, first)
         write_volume(volume, image, called=path.name)
         record = {**record, "volume": {"file": path.name, "sha256": file_sha256(image)}}
         write_sidecar(record, sidecar)

@@ -149,3 +149,59 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def save_dicom(tmp_path):
+    """Write slices with pydicom; returns the folder."""
+    pydicom = pytest.importorskip("pydicom")
+
+    def save(
+        array_kji,
+        *,
+        folder="dicom",
+        uid="1.2.826.0.1.3680043.8.498.1",
+        description="T1 axial",
+        positions=None,
+        orientation=(1, 0, 0, 0, 1, 0),
+        slopes=None,
+        frames=None,
+        skip=(),
+    ) -> Path:
+        target = tmp_path / folder
+        target.mkdir(exist_ok=True)
+        for k, pixels in enumerate(array_kji):
+            if k in skip:
+                continue
+            position = (-10.0, -20.0, 30.0 + 2.5 * k) if positions is None else positions[k]
+            slope = 1 if slopes is None else slopes[k]
+            dataset = _dicom_slice(pydicom, pixels, uid, k)
+            dataset.SeriesDescription = description
+            dataset.ImagePositionPatient = [str(round(x, 6)) for x in position]
+            dataset.ImageOrientationPatient = [str(round(x, 9)) for x in orientation]
+            dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), "0"
+            if frames:
+                dataset.NumberOfFrames = frames
+                dataset.PixelData = dataset.PixelData * frames
+            dataset.save_as(target / f"{uid[-3:]}-{k:03d}.dcm", enforce_file_format=True)
+        return target
+
+    return save
+
+
+def _dicom_slice(pydicom, pixels, uid, k):
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    dataset.SOPInstanceUID = f"{uid}.{k + 1}"
+    dataset.SeriesInstanceUID, dataset.StudyInstanceUID = uid, "1.2.826.0.1.3680043.8.498.9"
+    dataset.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.8"
+    dataset.Modality, dataset.InstanceNumber = "MR", k + 1
+    dataset.PixelSpacing, dataset.SliceThickness = ["0.5", "0.75"], "2.5"
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    dataset.PixelRepresentation = 1
+    dataset.PixelData = pixels.astype("<i2").tobytes()
+    return dataset

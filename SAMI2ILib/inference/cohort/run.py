@@ -125,7 +125,8 @@ class CohortRun:
             return earlier
         volume = read_volume(case.source, case.series_uid)
         prepared = prepare_volume(volume, self.model.spec.preprocessing)
-        return _Ready(prepared, describe_source_file(case.source), time.perf_counter() - started)
+        source = describe_source_file(case.source, case.series_uid)
+        return _Ready(prepared, source, time.perf_counter() - started)
 
     def _run(self, case: Case, reading: Future[_Ready | Outcome]) -> Callable[[], _Ended]:
         """Translate a case; give what remains to be done for it in the other thread."""
@@ -203,9 +204,10 @@ class CohortRun:
         if record is None or not image.is_file() or not case.source.exists():
             return None
         try:
+            source = describe_source_file(case.source, case.series_uid)
             is_this = (
                 record["model"]["sha256"] == self.model.sha256
-                and record["source"]["sha256"] == describe_source_file(case.source)["sha256"]
+                and record["source"]["sha256"] == source["sha256"]
                 and record["volume"]["sha256"] == file_sha256(image)
             )
         except (LookupError, TypeError):  # changed by hand

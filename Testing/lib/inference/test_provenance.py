@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from SAMI2ILib.errors import OutputError
+from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.output_files import is_synthetic_record
@@ -21,16 +22,21 @@ def test_source_file_is_named_without_its_folder(tmp_path):
     assert describe_source_file(path) == {"file": "head.nii", "sha256": expected}
 
 
-def test_source_folder_is_named_by_its_content_alone(tmp_path):
-    folder = tmp_path / "DOE^JANE"
-    folder.mkdir()
-    for name in ("2.dcm", "1.dcm"):
-        (folder / name).write_bytes(name.encode())
-    digests = [hashlib.sha256(name).digest() for name in (b"1.dcm", b"2.dcm")]
-    assert describe_source_file(folder) == {
+def test_source_folder_is_named_by_the_content_of_its_series_alone(save_dicom):
+    head = np.arange(24).reshape(2, 3, 4)
+    folder = save_dicom(head, folder="DOE^JANE", uid="1.2.826.0.1.3680043.8.498.1")
+    digests = [hashlib.sha256(p.read_bytes()).digest() for p in sorted(folder.iterdir())]
+    expected = {
         "file": "DICOM series of 2 files",
         "sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
     }
+    assert describe_source_file(folder) == expected
+    (folder / "notes.txt").write_text("not of the series")
+    assert describe_source_file(folder) == expected
+    save_dicom(head, folder="DOE^JANE", uid="1.2.826.0.1.3680043.8.498.2")
+    assert describe_source_file(folder, "1.2.826.0.1.3680043.8.498.1") == expected
+    with pytest.raises(InputError, match="holds 2 DICOM series"):
+        describe_source_file(folder)
 
 
 def test_record_keeps_letters_of_every_language(tmp_path):
@@ -58,3 +64,22 @@ def test_failed_volume_keeps_the_record_of_the_earlier_one(tmp_path, monkeypatch
         save_translation(Volume(np.ones((2, 3, 4)), np.eye(4)), {"run": 2}, tmp_path / "x.nrrd")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
     assert json.loads((tmp_path / "x.json").read_text())["run"] == 1
+
+
+def test_volume_that_is_held_open_keeps_its_own_record(tmp_path, monkeypatch):
+    volume = Volume(np.ones((2, 3, 4)), np.eye(4))
+    save_translation(volume, {"synthetic": True, "run": 1}, tmp_path / "x.nrrd")
+    before = (tmp_path / "x.nrrd").read_bytes()
+    real = Path.replace
+
+    def refuse_images(self, target):
+        if target == tmp_path / "x.nrrd":  # as Windows does while a program has it open
+            raise PermissionError(13, "Permission denied")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_images)
+    with pytest.raises(OutputError, match=r"'x\.nrrd' cannot be written: Permission denied"):
+        save_translation(volume, {"synthetic": True, "run": 2}, tmp_path / "x.nrrd")
+    assert json.loads((tmp_path / "x.json").read_text())["run"] == 1
+    assert (tmp_path / "x.nrrd").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.about import VERSION
-from SAMI2ILib.atomic import TEMPORARY_PREFIX, atomic_folder, make_folder, write_text
+from SAMI2ILib.atomic import atomic_folder, make_folder, write_text
 from SAMI2ILib.data.dataset import (
     BRAIN_BIT,
     FORMAT_VERSION,
@@ -200,12 +199,6 @@ def write_manifest(
         write_text("".join(f"{n}\n" for n in names), dataset / f"{part}.txt")
     write_text(_one_line_a_subject(manifest), dataset / MANIFEST_FILE)
     return dataset_id
-
-
-def remove_leftovers(dataset: Path) -> None:
-    """Remove what killed runs have left half written."""
-    for partial in (dataset / SUBJECTS_FOLDER).glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check(subject: PreparedSubject) -> tuple[int, int, int]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from SAMI2ILib.errors import InputError
 
 CONTRASTS = ("T1", "T2", "PD")
+# How BIDS file names end; any other contrast is its own suffix.
+BIDS_SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "FLAIR": "FLAIR"}
 _SUFFIXES = (".nii.gz", ".nii")
 
 

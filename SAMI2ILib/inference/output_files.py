@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
 
 DEFAULT_ENDING = ".nii.gz"
 # A header with its voxels in a second file becomes one file of the same family.
 _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
-BIDS_SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "FLAIR": "FLAIR"}
 
 
 def output_path(source: Path, output: Path, target: str) -> Path:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from SAMI2ILib.data.preparation.cases import Case, Remark, ScanFile
-from SAMI2ILib.data.preparation.table import read_columns
+from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.tables import read_rows
 
-# What BIDS calls a contrast where it does not call it as we do.
-SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw"}
 _FILE_NAME = re.compile(r"((?:[A-Za-z0-9]+-[A-Za-z0-9]+_)+)([A-Za-z0-9]+)\.nii(?:\.gz)?")
 _SITE_COLUMNS = ("site", "site_id", "center", "centre", "scanner")
 
@@ -68,7 +67,7 @@ def _scans_of(
             candidates[match[2]].append((found, path))
     scans, odd = {}, []
     for contrast in contrasts:
-        files = candidates[SUFFIXES.get(contrast, contrast)]
+        files = candidates[BIDS_SUFFIXES.get(contrast, contrast)]
         kinds = {tuple(sorted((k, v) for k, v in e.items() if k != "run")) for e, _ in files}
         names = ", ".join(path.name for _, path in files)
         if len(kinds) > 1:
@@ -86,7 +85,9 @@ def _read_sites(folder: Path) -> dict[str, str]:
     path = folder / "participants.tsv"
     if not path.is_file():
         return {}
-    rows = read_columns(path)
+    rows = read_rows(path)
+    if not rows:
+        return {}
     column = next((c for c in _SITE_COLUMNS if c in rows[0]), None)
     if column is None or "participant_id" not in rows[0]:
         return {}

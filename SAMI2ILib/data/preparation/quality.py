@@ -1,7 +1,5 @@
 """The quality table: how each contrast came to lie on the reference, and which stand out."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +10,6 @@ import numpy as np
 # Robust z-score of the mutual information below which a registration stands out, and how many
 # others it takes to say so.
 _OUTLIER_Z, _ENOUGH = -3.5, 8
-_COLUMNS = (
-    "subject",
-    "person",
-    "site",
-    "split",
-    "contrast",
-    "placement",
-    "mi_before",
-    "mi_after",
-    "mi_z",
-    "rotation_deg",
-    "translation_mm",
-    "slices",
-    "scale",
-    "warnings",
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +46,28 @@ class QualityRow:
         own = ["low-mutual-information"] if self.z < _OUTLIER_Z else []
         if self.placement["information_after"] < self.placement["information_before"]:
             own.append("registration-lost")
-        return [warning["code"] for warning in self.record["details"]["warnings"]] + own
+        shared = [warning["code"] for warning in self.record["details"]["warnings"]]
+        return list(dict.fromkeys(shared + own))
+
+    def cells(self) -> dict[str, object]:
+        """The row of the table, by column."""
+        record, placement = self.record, self.placement
+        return {
+            "subject": self.subject,
+            "person": record["person"],
+            "site": record["site"],
+            "split": self.split,
+            "contrast": self.contrast,
+            "placement": placement["how"],
+            "mi_before": f"{placement['information_before']:.4f}",
+            "mi_after": f"{placement['information_after']:.4f}",
+            "mi_z": f"{self.z:.2f}",
+            "rotation_deg": f"{placement['rotation_deg']:.3f}",
+            "translation_mm": f"{placement['translation_mm']:.3f}",
+            "slices": len(record["slices"]),
+            "scale": f"{record['details']['scales'][self.contrast]:.6g}",
+            "warnings": " ".join(self.codes),
+        }
 
 
 def quality_rows(
@@ -88,34 +91,6 @@ def quality_rows(
         for record, contrast, after in found
     ]
     return sorted(rows, key=_badness)
-
-
-def quality_table(rows: Sequence[QualityRow]) -> str:
-    """Write the rows as CSV, in the order given."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        record, placement = row.record, row.placement
-        writer.writerow(
-            [
-                row.subject,
-                record["person"],
-                record["site"],
-                row.split,
-                row.contrast,
-                placement["how"],
-                f"{placement['information_before']:.4f}",
-                f"{placement['information_after']:.4f}",
-                f"{row.z:.2f}",
-                f"{placement['rotation_deg']:.3f}",
-                f"{placement['translation_mm']:.3f}",
-                len(record["slices"]),
-                f"{record['details']['scales'][row.contrast]:.6g}",
-                " ".join(dict.fromkeys(row.codes)),
-            ]
-        )
-    return text.getvalue()
 
 
 def _badness(row: QualityRow) -> tuple[float, bool, float, str, str]:

@@ -1,7 +1,5 @@
 """Prepares all subjects, several at a time, into a dataset folder; goes on after a kill."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,25 +7,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import make_folder, write_text
+from SAMI2ILib.atomic import make_folder, remove_leftovers
 from SAMI2ILib.data.dataset import MANIFEST_FILE, SUBJECTS_FOLDER, SliceDataset, open_dataset
 from SAMI2ILib.data.dataset_writer import (
     finished_record,
-    remove_leftovers,
     write_manifest,
     write_subject,
 )
+from SAMI2ILib.data.parallel import run_in_processes
 from SAMI2ILib.data.preparation.cases import Case, Found, Remark
 from SAMI2ILib.data.preparation.mosaic import require_matplotlib, save_mosaic
-from SAMI2ILib.data.preparation.quality import QualityRow, quality_rows, quality_table
+from SAMI2ILib.data.preparation.quality import QualityRow, quality_rows
 from SAMI2ILib.data.preparation.settings import PreparationSettings
 from SAMI2ILib.data.preparation.split import SplitRule, divide
 from SAMI2ILib.data.preparation.subject import prepare_subject
-from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.errors import InputError, OutOfMemoryError
 from SAMI2ILib.imaging.itk import simpleitk
+from SAMI2ILib.tables import write_rows
 
 QUALITY_FILE, MOSAIC_FILE, SKIPPED_FILE = "quality.csv", "quality-worst.png", "skipped.csv"
+_SKIPPED_COLUMNS = ("name", "reason", "failed")
 _WORST_PART, _FEWEST_ROWS, _MOST_ROWS = 0.05, 4, 40
 
 
@@ -113,8 +112,9 @@ def prepare_dataset(
     prepared = {str(record["name"]) for record in records}
     parts = divide([case for case in found.cases if case.name in prepared], split)
     rows = quality_rows(records, parts)
-    write_text(quality_table(rows), folder / QUALITY_FILE)
-    write_text(_skipped_table(skipped), folder / SKIPPED_FILE)
+    table = [row.cells() for row in rows]
+    write_rows(table, list(table[0]) if table else [], folder / QUALITY_FILE)
+    write_rows((asdict(remark) for remark in skipped), _SKIPPED_COLUMNS, folder / SKIPPED_FILE)
     write_manifest(
         folder,
         records,
@@ -140,7 +140,7 @@ def _claim(folder: Path) -> None:
             f"-o {folder} is not empty and no dataset.", "Choose a new or an empty folder."
         )
     make_folder(folder / SUBJECTS_FOLDER)
-    remove_leftovers(folder)
+    remove_leftovers(folder / SUBJECTS_FOLDER)
 
 
 def _prepare_all(
@@ -208,15 +208,6 @@ def _tell(outcome: Outcome, on_remark: Callable[[Remark], None]) -> None:
     if outcome.record is not None:
         for warning in outcome.record["details"]["warnings"]:
             on_remark(Remark(outcome.record["name"], warning["message"]))
-
-
-def _skipped_table(skipped: Sequence[Remark]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("subject", "reason", "failed"))
-    for remark in skipped:
-        writer.writerow((remark.name, remark.reason, "yes" if remark.failed else "no"))
-    return text.getvalue()
 
 
 def _draw_worst(rows: Sequence[QualityRow], dataset: SliceDataset, grid: str, path: Path) -> None:

@@ -1,6 +1,5 @@
 """Scans named by a table, one row a subject, or by a folder with one folder a subject."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +7,9 @@ from SAMI2ILib.data.dataset_writer import check_contrast, check_name
 from SAMI2ILib.data.preparation.cases import Case, ScanFile
 from SAMI2ILib.data.subjects import CONTRASTS, find_subjects
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.tables import read_rows
 
 _OTHER_COLUMNS = ("subject", "person", "site", "split", "brain")
-_DELIMITERS = (",", ";", "\t")
 
 
 def read_table(path: Path) -> tuple[list[Case], list[str]]:
@@ -26,9 +25,11 @@ def read_table(path: Path) -> tuple[list[Case], list[str]]:
     Raises:
         InputError: It cannot be read, lacks a column, or a row is not right; the message names it.
     """
-    rows = read_columns(path)
+    rows = read_rows(path, required=("subject",))
+    if not rows:
+        raise InputError(f"{path.name} names no subject.", "Add a row for each.")
     contrasts = [column for column in rows[0] if column not in _OTHER_COLUMNS]
-    if "subject" not in rows[0] or not contrasts:
+    if not contrasts:
         raise InputError(
             f"{path.name} has the columns {', '.join(rows[0])}.",
             "It needs 'subject' and one for each contrast, as: subject,T1,T2.",
@@ -60,41 +61,6 @@ def read_folder(folder: Path) -> tuple[list[Case], list[str]]:
     for case in cases:
         check_name(case.name)
     return cases, [c for c in CONTRASTS if any(c in case.scans for case in cases)]
-
-
-def read_columns(path: Path) -> list[dict[str, str]]:
-    """Read a table with a header line: each row by the names of its columns.
-
-    Raises:
-        InputError: It cannot be read, or a row does not fit the header.
-    """
-    try:
-        # utf-8-sig: Excel puts a byte order mark in front
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read as a table: {error}.", "Save it as CSV in UTF-8."
-        ) from error
-    lines = text.splitlines()
-    delimiter = max(_DELIMITERS, key=lines[0].count) if lines else ","
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        header = [column.strip() for column in next(reader, [])]
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except csv.Error as error:
-        raise InputError(f"{path.name}, line {reader.line_num}: {error}.") from error
-    if not rows:
-        raise InputError(f"{path.name} names no subject.", "Add a row for each.")
-    if len(set(header)) != len(header):
-        raise InputError(f"{path.name} has a column twice: {', '.join(header)}.")
-    for number, row in rows:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path.name}, line {number}: {len(row)} cells, but there are {len(header)} "
-                "columns.",
-                "Put a path that holds the separator in quotes.",
-            )
-    return [dict(zip(header, row, strict=True)) for _, row in rows]
 
 
 def _case(row: dict[str, str], contrasts: Sequence[str], folder: Path) -> Case:

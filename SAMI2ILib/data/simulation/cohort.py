@@ -10,10 +10,10 @@ import numpy as np
 
 from SAMI2ILib import about
 from SAMI2ILib.atomic import atomic_folder, make_folder, remove_leftovers
+from SAMI2ILib.data.parallel import run_in_processes
 from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.head import simulate_head
 from SAMI2ILib.data.simulation.options import ixi_options, random_options
-from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.data.simulation.sources import AnatomySource
 from SAMI2ILib.errors import InputError
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from SAMI2ILib import about
 from SAMI2ILib.atomic import atomic_path, make_folder
+from SAMI2ILib.data.parallel import run_in_processes
 from SAMI2ILib.data.simulation.deform import rotation_matrix
 from SAMI2ILib.data.simulation.files import write_int16, write_json
 from SAMI2ILib.data.simulation.head import make_person, scan_person
 from SAMI2ILib.data.simulation.options import ixi_options
-from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.data.simulation.scanner import Acquisition, grid_at, head_box_ras
 from SAMI2ILib.data.simulation.sources import AnatomySource
 from SAMI2ILib.errors import InputError

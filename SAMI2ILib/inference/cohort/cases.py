@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.header_checks import is_dicom_file
 from SAMI2ILib.imaging.io import image_ending
 from SAMI2ILib.inference.cohort.bids import anatomical_images, derivative_fields, is_bids
-from SAMI2ILib.inference.cohort.table import read_rows
 from SAMI2ILib.inference.output_files import (
-    BIDS_SUFFIXES,
     image_stem,
     is_synthetic_record,
     output_name,
     sidecar_path,
 )
+from SAMI2ILib.tables import read_rows
 
 TABLE_ENDINGS = (".csv", ".tsv")
 

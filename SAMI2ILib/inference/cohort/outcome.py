@@ -15,8 +15,8 @@ from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.cohort.cases import Case
-from SAMI2ILib.inference.cohort.table import read_rows, write_rows
 from SAMI2ILib.inference.output_files import sidecar_path
+from SAMI2ILib.tables import read_rows, write_rows
 
 TABLE_NAME = "cohort.csv"
 LOG_FOLDER = "logs"

@@ -126,7 +126,7 @@ def test_download_comes_before_the_search(sami2i, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pairs", "nowhere.csv"], "cannot be read as a table"),
+        (["pairs", "nowhere.csv"], "cannot be read: No such file"),
         (["bids", "."], "bids needs --contrasts"),
         (["bids", ".", "--contrasts", "T1,T2", "--entity", "acq"], "--entity acq: expected KEY"),
         (["ixi", "a", "b", "--download"], "--download needs one folder"),

@@ -13,7 +13,6 @@ from SAMI2ILib.data.dataset import PairedSlices, open_dataset
 from SAMI2ILib.data.dataset_writer import (
     PreparedSubject,
     finished_record,
-    remove_leftovers,
     write_manifest,
     write_subject,
 )
@@ -125,12 +124,6 @@ def test_finished_subject_is_found_by_its_request_only(folder):
     assert finished_record(folder, "carl", "as it is") is None
     (folder / "subjects" / "anna" / "subject.json").write_text("{")
     assert finished_record(folder, "anna", "as it is") is None
-
-
-def test_leftovers_of_a_killed_run_are_removed(folder):
-    (folder / "subjects" / ".sami2i-0123").mkdir()
-    remove_leftovers(folder)
-    assert sorted(p.name for p in (folder / "subjects").iterdir()) == ["anna", "bert"]
 
 
 def test_changed_file_is_found_by_verify(folder):

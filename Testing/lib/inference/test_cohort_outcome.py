@@ -15,7 +15,7 @@ from SAMI2ILib.inference.cohort.outcome import (
     write_table,
 )
 from SAMI2ILib.inference.cohort.run import _without_folders
-from SAMI2ILib.inference.cohort.table import read_rows
+from SAMI2ILib.tables import read_rows
 
 MODEL = "5" * 64
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from SAMI2ILib.data.parallel import run_in_processes
 from SAMI2ILib.data.simulation.cohort import CohortPlan, simulate_cohort
 from SAMI2ILib.data.simulation.files import write_int16, write_json
-from SAMI2ILib.data.simulation.parallel import run_in_processes
 from SAMI2ILib.data.simulation.sources import AnatomySource, find_label_maps, mix_sources
 from SAMI2ILib.data.subjects import find_subjects
 from SAMI2ILib.errors import InputError, OutputError

@@ -1,6 +1,7 @@
 """A whole preparation: known misalignment, counts, faults, resumption, quality control."""
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from SAMI2ILib.data.preparation import run as module
 from SAMI2ILib.data.preparation.cases import Found, Remark, choose
 from SAMI2ILib.data.preparation.ixi import find_ixi
 from SAMI2ILib.data.preparation.mosaic import require_matplotlib
-from SAMI2ILib.data.preparation.quality import quality_rows, quality_table
+from SAMI2ILib.data.preparation.quality import quality_rows
 from SAMI2ILib.data.preparation.run import prepare_dataset
 from SAMI2ILib.data.preparation.settings import PreparationSettings
 from SAMI2ILib.data.preparation.split import SplitRule
@@ -91,7 +92,7 @@ def test_broken_and_incomplete_subjects_are_left_out_and_said(dataset, remarks):
     assert [remark.name for remark in remarks] == [BROKEN]
     with (dataset.folder / "skipped.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["subject"], row["failed"]) for row in rows] == [(NO_PD, "no"), (BROKEN, "yes")]
+    assert [(row["name"], row["failed"]) for row in rows] == [(NO_PD, "False"), (BROKEN, "True")]
 
 
 def test_pd_moves_with_the_t2(dataset):
@@ -137,7 +138,9 @@ def test_second_run_goes_on_where_the_first_one_stopped(dataset, ixi_folder):
     kept, again = (folder / "subjects" / name / "T1.npy" for name in (FIRST, SECOND))
     before = kept.stat().st_mtime_ns, again.read_bytes()
     (folder / "subjects" / SECOND / "subject.json").unlink()
-    (folder / "subjects" / ".sami2i-left").mkdir()
+    left = folder / "subjects" / ".sami2i-left"
+    left.mkdir()
+    os.utime(left, (0, 0))
     (folder / "dataset.json").unlink()
     with pytest.raises(InputError, match="is not finished"):
         open_dataset(folder)
@@ -226,7 +229,13 @@ def test_registration_that_tells_less_than_others_stands_out_first():
     assert rows[0].z == pytest.approx(-13.49, abs=0.01)
     assert rows[0].codes == ["low-mutual-information"]
     assert rows[1].codes == []
-    assert quality_table(rows).splitlines()[1].endswith(",1.000,2.000,2,100,low-mutual-information")
+    assert list(rows[0].cells().values())[-5:] == [
+        "1.000",
+        "2.000",
+        2,
+        "100",
+        "low-mutual-information",
+    ]
 
 
 def test_few_subjects_are_not_compared_and_a_loss_is_said():

@@ -1,4 +1,4 @@
-"""Tables with a header line: the list of a cohort's inputs, and `cohort.csv`."""
+"""Tables with a header line: lists of inputs, and what became of them."""
 
 import csv
 import io
@@ -21,7 +21,8 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
         over and missing cells are empty.
 
     Raises:
-        InputError: The file cannot be read, is not UTF-8, or lacks a column.
+        InputError: The file cannot be read, is not UTF-8, lacks a column or has one twice, or a
+            line has more cells than there are columns.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -45,6 +46,17 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
             f"The table {path.name!r} has no column {missing[0]!r}, only {', '.join(columns)}.",
             "Its first line must name the columns.",
         )
+    if len(set(columns)) != len(columns):
+        raise InputError(
+            f"The table {path.name!r} has a column twice: {', '.join(columns)}.", "Rename one."
+        )
+    for line in lines[1:]:
+        if len(line) > len(columns):
+            raise InputError(
+                f"The table {path.name!r} has {len(columns)} columns, but a line with {len(line)} "
+                f"cells: {separator.join(line)[:100]}.",
+                "Put a cell that holds the separator in quotes.",
+            )
     return [
         {name: line[i].strip() if i < len(line) else "" for i, name in enumerate(columns)}
         for line in lines[1:]

@@ -87,7 +87,20 @@ class PackagesInstaller:
             )
         self._log(_("Installing PyTorch. Some minutes without a message are normal."))
         ranges = {r.name: str(r.specifier) for r in packages.readRequirements("torch.txt")}
-        self._services.installTorch(ranges["torch"], ranges["torchvision"], self._log)
+        try:
+            self._services.installTorch(ranges["torch"], ranges["torchvision"], self._log)
+        except ImportError as error:
+            # The extension imports what it has installed; whether that loads is checked later.
+            self._log(str(error))
+        absent = packages.missingRequirements(self._versions())
+        if names := [r.name for r in absent if r.name in packages.TORCH]:
+            # Its installer can fail without an exit code.
+            raise DependencyError(
+                _("The PyTorch extension did not install {names}: {reason}").format(
+                    names=", ".join(names), reason=self._log.reason()
+                ),
+                _("Install PyTorch in the module PyTorch Utils, then try again."),
+            )
 
     def _installSam2(self, again: bool) -> None:
         # It builds only beside torch, hence not in isolation. It is pinned by its hash, and pip

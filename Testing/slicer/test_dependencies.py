@@ -258,14 +258,43 @@ def test_failure_of_pip_gives_its_reason_and_what_to_do(make, log, said, hint):
     assert slicer.calls[1:] == []
 
 
+def test_pytorch_extension_that_installs_nothing_is_said(make, log):
+    slicer, dependencies = make()
+
+    def installTorch(_torch, _torchvision, log):
+        log("TypeError: build_source() missing 1 argument")
+        raise ImportError("No module named 'torch'")
+
+    slicer.installTorch = installTorch
+    with pytest.raises(DependencyError, match=r"did not install torch, torchvision: TypeError"):
+        dependencies.install(log.append)
+    assert "No module named 'torch'" in log
+    assert slicer.calls == []
+
+
+def test_pytorch_that_is_installed_and_does_not_load_is_left_to_the_check(make, log):
+    slicer, dependencies = make({k: v for k, v in ALL.items() if not k.startswith("torch")})
+    install = slicer.installTorch
+
+    def installTorch(*arguments):
+        install(*arguments)
+        slicer.broken = {"torch": ""}
+        raise ImportError("DLL load failed")
+
+    slicer.installTorch = installTorch
+    with pytest.raises(DependencyError, match=r"Not ready.*Repair packages"):
+        dependencies.install(log.append)
+    assert slicer.calls[-1] == "check"
+
+
 def test_failure_outside_pip_is_an_error_of_the_installation(make, log):
     slicer, dependencies = make()
 
     def installTorch(*_arguments):
-        raise ImportError("libtorch.so: cannot open\nmore")
+        raise RuntimeError("PythonSlicer executable not found\nmore")
 
     slicer.installTorch = installTorch
-    with pytest.raises(DependencyError, match=r"could not be installed: libtorch\.so: cannot open"):
+    with pytest.raises(DependencyError, match=r"could not be installed: PythonSlicer executable"):
         dependencies.install(log.append)
 
 

@@ -199,6 +199,7 @@ class TrainingConfig:
         compile: Compile the network with torch.compile.
         channels_last: Keep images in memory channel by channel of each pixel.
         tensorboard: Write the curves for TensorBoard too, where it is installed.
+        log_every: Steps between two rows of the table of losses.
         sample_images: Slices that are drawn at each validation; 0 draws none.
         checkpoint_minutes: Between two checkpoints.
         license: Of the trained weights.
@@ -220,6 +221,7 @@ class TrainingConfig:
     compile: bool = False
     channels_last: bool = False
     tensorboard: bool = True
+    log_every: int = 50
     sample_images: int = 4
     checkpoint_minutes: float = 5.0
     license: str = ""
@@ -231,8 +233,8 @@ class TrainingConfig:
 
 
 MACHINE_KEYS = (
-    "threads", "workers", "bf16", "compile", "channels_last", "tensorboard", "sample_images",
-    "checkpoint_minutes",
+    "threads", "workers", "bf16", "compile", "channels_last", "tensorboard", "log_every",
+    "sample_images", "checkpoint_minutes",
 )  # fmt: skip
 """Keys that say how a run is computed and shown, not what is learned."""
 

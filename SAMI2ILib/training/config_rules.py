@@ -40,6 +40,7 @@ def _general(config: TrainingConfig) -> Iterator[Rule]:
     yield "seed", config.seed >= 0, "zero or above"
     yield "threads", config.threads >= 0, "zero or above"
     yield "workers", config.workers >= 0, "zero or above"
+    yield "log_every", config.log_every >= 1, "at least 1"
     yield "sample_images", config.sample_images >= 0, "zero or above"
     yield "checkpoint_minutes", config.checkpoint_minutes > 0, "above zero"
 

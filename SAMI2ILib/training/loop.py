@@ -32,8 +32,6 @@ from SAMI2ILib.training.session import TERMS, Session
 from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
 from SAMI2ILib.training.validation import mean_intensities, validate
 
-_LOG_EVERY = 50  # steps
-
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -117,7 +115,7 @@ def train(
 
         state.step += 1
         state.finished = schedule.is_over(state)
-        if state.step % _LOG_EVERY == 0 or state.finished:
+        if state.step % config.log_every == 0 or state.finished:
             state.losses = _means(world.sum(sums), session, state.step)
             sums.zero_()
             if log is not None:

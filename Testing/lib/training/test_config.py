@@ -1,14 +1,28 @@
 """The recipe is checked key by key; an error names the key."""
 
+from dataclasses import fields
+
 import pytest
 
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.training.config import (
+    Augmentation,
+    DataSource,
+    DecoderOptions,
+    DiscriminatorConfig,
+    EncoderConfig,
+    Optimization,
+    TrainingConfig,
+)
 from SAMI2ILib.training.config_file import (
     parse_config,
     read_config,
     with_assignments,
     with_folders,
 )
+from SAMI2ILib.training.networks import build_network
+from SAMI2ILib.training.recipes import RECIPES
+from SAMI2ILib.training.starting_weights import StartingWeights
 
 
 def test_recipe_is_read_with_its_defaults(recipe):
@@ -70,11 +84,27 @@ def test_wrong_recipe_names_the_key(recipe, change, message):
 def test_shipped_recipes_are_valid(request):
     folder = request.config.rootpath / "docs/reference/recipes"
     recipes = {path.stem: read_config(path) for path in sorted(folder.glob("*.toml"))}
-    assert {"first-bundled-1", "first-bundled-2"} <= recipes.keys()
+    assert {"first-bundled-1", "first-bundled-2", "bundled-1"} <= recipes.keys()
+    tests_only = {"tumor-aurora", "healthy-chris", "template-avg152"}
     for config in recipes.values():
-        assert (
-            config.optimization.steps or config.optimization.epochs or config.optimization.minutes
-        )
+        build_network(config, StartingWeights())
+        assert tests_only.isdisjoint(config.data[2].only)
+
+
+def test_every_key_is_in_the_reference(request):
+    text = (request.config.rootpath / "docs/reference/training-configuration.md").read_text()
+    kinds = (
+        TrainingConfig, DataSource, EncoderConfig, DecoderOptions, DiscriminatorConfig,
+        Augmentation, Optimization,
+    )  # fmt: skip
+    keys = {field.name for kind in kinds for field in fields(kind)}
+    tables = {"data", "encoder", "decoder", "discriminator", "augmentation", "optimization"}
+    for key in keys - tables:
+        assert f"`{key}`" in text, key
+    for table in tables:
+        assert f"[{table}]" in text
+    for recipe in RECIPES:
+        assert f"| `{recipe}` |" in text
 
 
 def test_flags_change_keys_and_a_budget_replaces_the_other():

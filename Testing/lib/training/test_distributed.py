@@ -1,0 +1,212 @@
+"""Several processes train as one: the same losses, and a run that goes on with another number."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from SAMI2ILib.errors import InputError
+from SAMI2ILib.training.distributed import World, connected, world_of_environment
+from SAMI2ILib.training.loop import train
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TOLERANCE = 2e-4
+"""Relative, of losses after six steps: processes add in another order. Measured: none of the five
+digits of the tables differs by more than one in the last."""
+
+
+def test_environment_of_torchrun_says_who_this_is():
+    assert world_of_environment({}) == World(0, 1, 0)
+    found = world_of_environment({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"})
+    assert (found, found.is_main) == (World(5, 8, 1), False)
+    with pytest.raises(InputError, match="no process of a group: RANK=, WORLD_SIZE=2"):
+        world_of_environment({"WORLD_SIZE": "2"})
+    with pytest.raises(InputError, match="no process of a group: RANK=2, WORLD_SIZE=2"):
+        world_of_environment({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+
+
+def test_single_process_needs_no_connection():
+    with connected(World(), "cpu") as world:
+        world.wait()
+        assert world.sum(torch.ones(2)).tolist() == [1, 1]
+        world.sum_gradients([nn.Parameter(torch.ones(1))])
+    assert not torch.distributed.is_initialized()
+
+
+def test_more_processes_than_crops_are_refused(config, selection, tmp_path):
+    with pytest.raises(InputError, match="3 processes cannot share a batch of 2"):
+        train(config, selection, tmp_path, world=World(0, 3))
+
+
+def losses(run):
+    with (run / "training.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {key: float(value or "nan") for key, value in row.items() if key != "seconds"}
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def recipe_file(cohort, tmp_path_factory):
+    """A run of six steps that logs and saves each of them."""
+    path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
+    path.write_text(
+        f"""
+        name = "trial"
+        targets = ["T2", "PD"]
+        workers = 0
+        threads = 1
+        bf16 = false
+        tensorboard = false
+        sample_images = 0
+        log_every = 1
+        checkpoint_minutes = 1e-6
+        [[data]]
+        name = "phantoms"
+        folder = "{cohort.as_posix()}"
+        [encoder]
+        variant = "custom"
+        [encoder.hiera]
+        embed_dim = 8
+        num_heads = 1
+        stages = [1, 1, 2, 1]
+        global_att_blocks = [3]
+        window_spec = [8, 4, 4, 2]
+        [optimization]
+        steps = 6
+        batch = 5
+        crop = 64
+        schedule = "constant"
+        warm_up = 0.0
+        learning_rate = 2e-4
+        ema = 0.9
+        ssim = 0.2
+        """,
+        encoding="utf-8",
+    )
+    return path
+
+
+def command(processes, *arguments, restarts=0):
+    """`sami2i train` as one process, or under torchrun."""
+    launcher = []
+    if processes > 1:
+        launcher = [
+            "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
+            f"--max-restarts={restarts}",
+        ]  # fmt: skip
+    return [sys.executable, *launcher, *map(str, arguments)]
+
+
+def run(words):
+    done = subprocess.run(
+        words, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def check_same_curve(one, other, steps):
+    first, second = losses(one), losses(other)
+    assert [row["step"] for row in first] == [row["step"] for row in second]
+    assert len(first) == steps
+    for mine, theirs in zip(first, second, strict=True):
+        for key, value in mine.items():
+            assert theirs[key] == pytest.approx(value, rel=TOLERANCE, abs=2e-5, nan_ok=True), key
+
+
+def training(recipe_file):
+    return "-m", "SAMI2ILib", "train", recipe_file, "--device", "cpu"
+
+
+@pytest.fixture(scope="module")
+def one(recipe_file, tmp_path_factory):
+    """What a single process makes of the recipe."""
+    folder = tmp_path_factory.mktemp("one")
+    run(command(1, *training(recipe_file), "-o", folder))
+    return folder
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one(recipe_file, one, tmp_path):
+    done = run(command(2, *training(recipe_file), "-o", tmp_path))
+    check_same_curve(one, tmp_path, 6)
+    # only one process speaks
+    assert done.stdout.count("trial-t1-t2.safetensors") == 1
+    measured = [
+        torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["validation"]["T2"]
+        for folder in (one, tmp_path)
+    ]
+    assert measured[0]["brain_nrmse"] == pytest.approx(measured[1]["brain_nrmse"], rel=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_run_goes_on_with_another_number_of_processes(recipe_file, one, tmp_path):
+    for processes, steps in ((2, 2), (1, 4), (2, 6)):
+        run(command(processes, *training(recipe_file), "-o", tmp_path, "--steps", steps))
+    check_same_curve(one, tmp_path, 6)
+
+
+@pytest.mark.slow
+def test_two_processes_fight_the_discriminator_as_one(recipe_file, tiny_clip, tmp_path):
+    clip = tiny_clip("tiny-vit")
+    script = tmp_path / "train.py"
+    script.write_text(
+        f"import sys, open_clip\nopen_clip.add_model_config({str(clip.parent)!r})\n"
+        "from SAMI2ILib.cli.main import main\nsys.exit(main(['train', *sys.argv[1:]]))\n"
+    )
+    arguments = (
+        script, recipe_file, "--device", "cpu", "--clip-checkpoint", clip,
+        "--set", "discriminator.clip=tiny-vit/", "--set", "optimization.adversarial=1",
+        "--set", "optimization.l1=50", "--set", "optimization.accumulate=2",
+        "--set", "optimization.learning_rate=2e-5", "--steps", "4",
+    )  # fmt: skip
+    for processes in (1, 2):
+        run(command(processes, *arguments, "-o", tmp_path / str(processes)))
+    check_same_curve(tmp_path / "1", tmp_path / "2", 4)
+    assert {"adversarial_T2", "discriminator_PD"} <= losses(tmp_path / "1")[0].keys()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_torchrun_restarts_a_killed_process_and_the_run_goes_on(recipe_file, one, tmp_path):
+    words = command(2, *training(recipe_file), "-o", tmp_path, restarts=2)
+    with subprocess.Popen(
+        words, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as launcher:  # fmt: skip
+        wait_for(tmp_path / "checkpoint-before.pt", launcher)
+        os.kill(children_of(launcher.pid)[-1], signal.SIGKILL)
+        _, errors = launcher.communicate(timeout=600)
+    assert launcher.returncode == 0, errors.decode()[-3000:]
+    check_same_curve(one, tmp_path, 6)
+
+
+def wait_for(path, process, seconds=300):
+    for _ in range(seconds * 20):
+        if path.exists():
+            return
+        assert process.poll() is None, "it ended too early"
+        time.sleep(0.05)
+    pytest.fail(f"{path.name} did not appear")
+
+
+def children_of(parent):
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return sorted(found)

@@ -19,6 +19,14 @@ MAX_BATCH = 32
 # The measured need of one slice is multiplied by this: allocators fragment.
 MEMORY_HEADROOM = 1.5
 
+_ALLOCATION_FAILURES = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
 
 class Predictor(Protocol):
     """Turns a batch of network inputs into a batch of translated slices."""
@@ -49,12 +57,12 @@ class TorchPredictor:
         batch_size: int | None = None,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
     ) -> None:
-        self._network = network.to(device.name).eval()
-        self._device = device
-        self._requested = batch_size
+        self._network = network.eval()
+        self._chosen = device
         self._batch_size = batch_size or 1
         self._on_notice = on_notice
         self._measured = batch_size is not None or not device.is_cuda
+        self._move_to(device)
 
     @property
     def batch_size(self) -> int:
@@ -65,6 +73,11 @@ class TorchPredictor:
     def device(self) -> Device:
         """Where it runs now: the CPU after a GPU's memory did not hold even one slice."""
         return self._device
+
+    def return_to_chosen_device(self) -> None:
+        """Try the GPU again after its memory ran out: for the next volume it may do."""
+        if self._device is not self._chosen:
+            self._move_to(self._chosen)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Translate a batch, in smaller parts if the memory asks for it.
@@ -84,19 +97,25 @@ class TorchPredictor:
             part = batch[first : first + self._batch_size]
             try:
                 parts.append(self._run(part))
-            except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-                self._shrink(len(part), error)
-                continue
-            except RuntimeError as error:
-                if not _is_cpu_allocation_failure(error):
+            except (MemoryError, RuntimeError) as error:
+                if not _is_allocation_failure(error):
                     raise
                 self._shrink(len(part), error)
                 continue
             first += len(part)
         return np.concatenate(parts)
 
+    def _move_to(self, device: Device) -> None:
+        self._device = device
+        try:
+            self._network.to(device.name)
+        except RuntimeError as error:
+            if not _is_allocation_failure(error):
+                raise
+            self._shrink(1, error)
+
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not self._measured:
+        if not self._measured and self._device.is_cuda:
             return self._run_and_measure(batch)
         tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device.name)
         kind = "cuda" if self._device.is_cuda else "cpu"
@@ -144,7 +163,8 @@ def batch_size_for(free_bytes: int, bytes_per_slice: int) -> int:
     return max(1, min(MAX_BATCH, fits))
 
 
-def _is_cpu_allocation_failure(error: RuntimeError) -> bool:
-    # torch has no type of its own for a failed allocation on the CPU.
-    text = str(error)
-    return "DefaultCPUAllocator" in text or "not enough memory" in text
+def _is_allocation_failure(error: Exception) -> bool:
+    # torch has no type of its own for a failed allocation on the CPU, or inside CUDA's libraries.
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in _ALLOCATION_FAILURES)

@@ -136,6 +136,7 @@ class CohortRun:
                 earlier = ready
                 return lambda: self._log(case, earlier, was_there=True)
             started = time.perf_counter()
+            self.predictor.return_to_chosen_device()
             translation = translate_prepared(ready.prepared, self.model, self.predictor)
             record = describe(translation, self.model, self.predictor.device, ready.source)
             record |= case.sidecar_fields

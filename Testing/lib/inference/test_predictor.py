@@ -56,6 +56,48 @@ def test_one_slice_that_does_not_fit_is_out_of_memory(error):
         predictor.predict(np.zeros((1, 1, 4, 4), np.float32))
 
 
+class OnFullGpu(nn.Module):
+    """A network for which the GPU has no room, or has it later."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_full, self.places = True, []
+
+    def to(self, name):
+        self.places.append(name)
+        if name.startswith("cuda") and self.is_full:
+            raise RuntimeError("CUDA error: out of memory")
+        return self
+
+    def forward(self, slices):
+        return slices[:, :1]
+
+
+def test_gpu_without_room_for_the_network_is_tried_again_for_the_next_volume(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    gpu = Device("cuda:0", "NVIDIA Test (CUDA 0)", "it was asked for", "bf16")
+    notices, network = [], OnFullGpu()
+    predictor = TorchPredictor(network, gpu, on_notice=notices.append)
+    assert (predictor.device.name, network.places) == ("cpu", ["cuda:0", "cpu"])
+    assert [notice.code for notice in notices] == ["memory-device"]
+    batch = np.ones((2, 1, 4, 4), np.float32)
+    assert np.array_equal(predictor.predict(batch), batch[:, 0])
+    network.is_full = False
+    predictor.return_to_chosen_device()
+    assert (predictor.device, network.places[-1]) == (gpu, "cuda:0")
+    predictor.return_to_chosen_device()  # it is there
+    assert len(network.places) == 3
+
+
+def test_network_that_cannot_be_moved_for_another_reason_is_said():
+    class Broken(nn.Module):
+        def to(self, name):
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        TorchPredictor(Broken(), CPU)
+
+
 def test_other_runtime_errors_are_not_taken_for_memory():
     class Broken(nn.Module):
         def forward(self, slices):

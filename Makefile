@@ -3,6 +3,7 @@
 #   make demo INPUT=head_T1.nii.gz      translate a scan of your own
 #   make demo PYTHON=python3.12         choose the Python that makes .venv
 #   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
+#   make screenshots                    take the pictures of the Slicer panel again, two for Resources/
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
 REQUIREMENTS := SAMI2ILib/assets/requirements
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow screenshots lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
@@ -21,6 +22,9 @@ test: $(VENV)/.installed-test lint
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+screenshots: $(VENV)/.installed-test
+	$(BIN)/python -m Testing.slicer.screenshots -o out/screenshots --resources
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

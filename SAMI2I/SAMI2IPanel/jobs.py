@@ -96,11 +96,19 @@ class Job:
         Raises:
             PanelError: It cannot start; nothing is left behind.
         """
-        self._folder = makePrivateFolder()
         try:
+            self._folder = makePrivateFolder()
             arguments = self._prepare(self._folder)
             self._child = ChildProcess(arguments, self._onEvent, self._onChildEnd, self._folder)
             self._child.start()
+        except OSError as error:
+            self._removeFolder()
+            raise PanelError(
+                _("The temporary folder cannot be written to: {reason}.").format(
+                    reason=error.strerror or error
+                ),
+                _("Free some space on its disk, or choose another one in Slicer's settings."),
+            ) from error
         except BaseException:
             self._removeFolder()
             raise
@@ -229,4 +237,4 @@ def _withLog(outcome: Outcome) -> Failure:
     except OSError:
         return outcome.failure
     said = _("The log is in {path}.").format(path=path)
-    return replace(outcome.failure, hint=f"{outcome.failure.hint} {said}".strip())
+    return replace(outcome.failure, hint=f"{outcome.failure.hint}\n{said}".strip())

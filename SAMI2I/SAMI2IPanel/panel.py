@@ -38,6 +38,7 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.ui, self.logic, self._parameters = ui, logic, parameters
         self.busyWith = ""
+        self._isClosed = False
         self._watched: set[Any] = set()
         ui.researchUseLabel.text = f"<b>{INTENDED_USE}</b>"
         self.run = RunSection(ui)
@@ -56,12 +57,15 @@ class Panel(VTKObservationMixin):
         return self._parameters()
 
     def close(self) -> None:
-        """Let go of the scene."""
+        """Let go of the scene, and start nothing any more."""
+        self._isClosed = True
         self.removeObservers()
         self._watched.clear()
 
     def refresh(self) -> None:
         """Ask what works on this machine and which models there are."""
+        if self._isClosed:  # between the panel's start and now
+            return
         self.status.refresh()
         self._readModels()
 

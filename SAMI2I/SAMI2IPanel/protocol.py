@@ -80,11 +80,6 @@ class BoundedLog:
             short = line[:LOG_LINE_LENGTH]
             self._lines.append(short if short == line else f"{short} ...")
 
-    @property
-    def last(self) -> str:
-        """The last line that is not empty."""
-        return next((line for line in reversed(self._lines) if line.strip()), "")
-
     def __str__(self) -> str:
         dropped = [f"... {self._dropped} earlier lines ..."] if self._dropped else []
         return "\n".join([*dropped, *self._lines])
@@ -104,6 +99,7 @@ class RunRecord:
     _result: dict[str, Any] | None = None
     _error: Failure | None = None
     _warnings: list[str] = field(default_factory=list)
+    _lastError: str = ""
 
     def addOutput(self, data: bytes) -> None:
         """Take bytes of stdout; a line may arrive in pieces."""
@@ -118,7 +114,9 @@ class RunRecord:
 
     def addErrorOutput(self, data: bytes) -> None:
         """Take bytes of stderr: they go to the log."""
-        self.log.add(data.decode("utf-8", errors="replace"))
+        text = data.decode("utf-8", errors="replace")
+        self.log.add(text)
+        self._lastError = next(filter(None, map(str.strip, reversed(text.splitlines()))), "")
 
     def outcome(self, exitCode: int, crashed: bool, cancelled: bool) -> Outcome:
         """Say how the run ended.
@@ -176,16 +174,15 @@ class RunRecord:
     def _failure(self, exitCode: int, crashed: bool) -> Failure | None:
         if self._error is not None:
             return self._error
-        if crashed:
+        if crashed or exitCode != 0:
+            # Slicer's launcher ends normally with a code of its own when its child has crashed.
+            ending = _("it crashed or was ended from outside") if crashed else f"code {exitCode}"
+            text = _("The process that does the work ended unexpectedly: {ending}.")
             return Failure(
-                _("The process that does the work crashed or was ended from outside."),
-                _("Memory may have run out: close other programs, or set a smaller batch."),
+                f"{text.format(ending=ending)} {self._lastError}".strip(),
+                _("Memory may have run out: close other programs, or set fewer slices at a time."),
                 "crash",
             )
-        if exitCode != 0:
-            said = self.log.last
-            text = _("The process that does the work ended with code {code}.").format(code=exitCode)
-            return Failure(f"{text} {said}".strip(), "", "crash")
         if self._result is None:
             return Failure(_("The process that does the work ended without a result."), "", "crash")
         return None

@@ -25,4 +25,4 @@ def pythonSlicer() -> str:
             _("PythonSlicer, the Python program of 3D Slicer, was not found."),
             _("Install 3D Slicer again."),
         )
-    return found
+    return str(Path(found).absolute())  # a child may have another working folder

@@ -17,7 +17,7 @@ from SAMI2IPanel.private_folder import PREFIX
 from SAMI2IPanel.protocol import Outcome, PanelError
 from SAMI2IPanel.sample_data import samplePaths
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 # A few slices through the ventricles: the run takes seconds on a CPU.
 SLICES = slice(50, 53)
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(MODULE.parent))
 
 # The few slices that the tests translate: each run takes seconds.
 FEW_SLICES = slice(50, 53)
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 @pytest.fixture(autouse=True)

@@ -142,7 +142,9 @@ def test_leaving_and_entering_the_panel_keeps_the_choices(slicerHost, choose, lo
 
 
 def test_missing_packages_are_said_and_can_be_installed(slicerHost, without_packages, panel):
-    slicerHost.waitUntil(lambda: panel.ui.installButton.visible, 60, "the answer of doctor")
+    slicerHost.waitUntil(
+        lambda: panel.ui.installButton.visible, PATIENCE_SECONDS, "the answer of doctor"
+    )
     assert panel.ui.statusLabel.text == "PyTorch is not installed."
     installed = []
 
@@ -196,3 +198,36 @@ def test_missing_interpreter_is_said(slicerHost, panel, monkeypatch):
     monkeypatch.setattr("SAMI2IPanel.python_slicer.shutil.which", lambda _name, **_options: None)
     panel.status.refresh()
     assert panel.ui.statusLabel.text.startswith("PythonSlicer, the Python program of 3D Slicer")
+
+
+def test_measure_says_what_it_needs(choose, load_sample):
+    scan, synthetic = load_sample("T2"), load_sample(name="result")
+    synthetic.SetAttribute("SAMI2I.Synthetic", "true")
+
+    def problem(**choices):
+        panel = choose(**choices)
+        assert panel.ui.measureButton.enabled is panel.ui.measureButton.toolTip.startswith("PSNR")
+        return panel.ui.measureButton.toolTip
+
+    assert problem(referenceVolume=scan) == "Choose a synthetic volume as the result."
+    chosen = {"resultVolume": synthetic, "referenceVolume": None}
+    assert problem(**chosen) == "Choose a real volume of the target contrast."
+    assert problem(referenceVolume=synthetic) == "The real volume is synthetic: choose a scan."
+    assert problem(referenceVolume=scan).startswith("PSNR, SSIM and NRMSE")
+
+
+def test_scores_say_how_the_real_volume_was_moved(panel):
+    from SAMI2IPanel.sections.compare import scoresHtml
+
+    scores = {"psnr": 20.123, "ssim": 0.9, "nrmse": 0.25}
+    html = scoresHtml(
+        {
+            "head": scores,
+            "full_field": scores,
+            "covered": 0.9,
+            "registration": {"translation_mm": 2.04, "rotation_deg": 1.5},
+        }
+    )
+    assert "20.12 dB" in html
+    assert "The real volume covers 90% of the head." in html
+    assert "was moved by 2.0 mm and turned by 1.5 degrees" in html

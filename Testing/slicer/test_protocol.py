@@ -51,7 +51,7 @@ def test_error_event_keeps_its_hint_and_kind():
 def test_killed_child_is_a_crash_with_advice():
     failure = outcome_of(START, code=9, crashed=True).failure
     assert failure.kind == "crash"
-    assert "crashed or was ended" in failure.message
+    assert "it crashed or was ended from outside" in failure.message
     assert "Memory may have run out" in failure.hint
 
 
@@ -59,7 +59,7 @@ def test_code_without_an_error_event_shows_what_was_said_last():
     record = RunRecord()
     record.addErrorOutput(b"libcuda.so: broken\n\n")
     failure = record.outcome(127, False, False).failure
-    assert failure.message.endswith("ended with code 127. libcuda.so: broken")
+    assert failure.message.endswith("ended unexpectedly: code 127. libcuda.so: broken")
 
 
 def test_cancel_is_no_failure_whatever_the_exit_code_says():

@@ -54,7 +54,8 @@ class RunSection:
     def showFailure(self, failure: Failure) -> None:
         """Say what went wrong and what to do."""
         self._setBarVisible(False)
-        self._setMessage(_("Error: {failure}").format(failure=failure))
+        said = _("Error: {message}").format(message=failure.message)
+        self._setMessage(f"{said}\n{failure.hint}".strip())
 
     def showStopped(self) -> None:
         """Whatever ran was ended because the scene was closed."""

@@ -53,13 +53,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     """Give an empty temporary folder; it becomes `folder` if the block succeeds.
 
     What `folder` held before is replaced. If the block fails in any way, it is as it was.
 
+    Args:
+        folder: The folder to make; the one that it lies in exists.
+        replace: Whether `folder` may hold something, which is then lost.
+
     Raises:
-        OutputError: The folder that it lies in does not exist or cannot be written to.
+        OutputError: The folder that it lies in does not exist or cannot be written to; `folder`
+            holds something and may not be replaced.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=_own_prefix(), dir=folder.parent) as temporary:
@@ -67,8 +72,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             staged = Path(temporary) / folder.name
             staged.mkdir()
             yield staged
-            if folder.exists():
+            if folder.exists() and replace:
                 shutil.rmtree(folder)
+            elif folder.exists():
+                folder.rmdir()  # fails where it holds something
             staged.rename(folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error

@@ -34,6 +34,7 @@ REQUIRED = {
     "safetensors": "safetensors",
     "jsonschema": "jsonschema",
     "platformdirs": "platformdirs",
+    "pydicom": "pydicom",
     "requests": "requests",
     "tqdm": "tqdm",
 }

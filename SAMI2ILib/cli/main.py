@@ -22,6 +22,7 @@ COMMANDS = (
     "models",
     "doctor",
     "compare",
+    "export-dicom",
     "simulate",
     "prepare",
     "train",

@@ -1,6 +1,5 @@
 """The record that goes with every synthetic volume, so that it cannot pass for a real one."""
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +7,9 @@ from typing import Any
 
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.atomic import write_text
-from SAMI2ILib.imaging.dicom_series import list_series_files
 from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.translate import Translation
-from SAMI2ILib.weights import file_sha256
 
 SIDECAR_VERSION = 1
 
@@ -62,30 +59,6 @@ def describe(
         "software": {"name": SOFTWARE_NAME, "version": VERSION},
         "device": {"name": device.description, "precision": device.precision},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def describe_source_file(path: Path, series_uid: str | None = None) -> dict[str, Any]:
-    """Name a source by its file name and content.
-
-    Args:
-        path: An image file, or the folder of a DICOM series, which is named by its content alone:
-            such folders often carry the patient's name.
-        series_uid: Which series, where the folder holds several.
-
-    Returns:
-        `file` and `sha256`; for a series the hash of its files' hashes in the order of their names.
-
-    Raises:
-        InputError: It cannot be read, or the folder does not hold that series.
-    """
-    if not path.is_dir():
-        return {"file": path.name, "sha256": file_sha256(path)}
-    files = list_series_files(path, series_uid)
-    digests = b"".join(bytes.fromhex(file_sha256(file)) for file in files)
-    return {
-        "file": f"DICOM series of {len(files)} files",
-        "sha256": hashlib.sha256(digests).hexdigest(),
     }
 
 

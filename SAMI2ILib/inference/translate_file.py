@@ -11,7 +11,8 @@ from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.output_files import sidecar_path
 from SAMI2ILib.inference.predictor import TorchPredictor
-from SAMI2ILib.inference.provenance import describe, describe_source_file, write_sidecar
+from SAMI2ILib.inference.provenance import describe, write_sidecar
+from SAMI2ILib.inference.source_file import describe_source_file
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
 from SAMI2ILib.weights import file_sha256
 

@@ -28,7 +28,8 @@ from SAMI2ILib.inference.cohort.outcome import (
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.output_files import check_output, read_record, sidecar_path
 from SAMI2ILib.inference.predictor import TorchPredictor
-from SAMI2ILib.inference.provenance import describe, describe_source_file
+from SAMI2ILib.inference.provenance import describe
+from SAMI2ILib.inference.source_file import describe_source_file
 from SAMI2ILib.inference.translate import PreparedVolume, prepare_volume, translate_prepared
 from SAMI2ILib.inference.translate_file import save_translation
 from SAMI2ILib.weights import file_sha256

@@ -11,7 +11,8 @@ from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.output_files import is_synthetic_record
-from SAMI2ILib.inference.provenance import describe_source_file, write_sidecar
+from SAMI2ILib.inference.provenance import write_sidecar
+from SAMI2ILib.inference.source_file import describe_source_file
 from SAMI2ILib.inference.translate_file import save_translation
 
 

@@ -26,5 +26,5 @@ def whyUnavailable() -> str:
     return (
         f"The test host needs {' and '.join(missing)}, which this Python "
         f"{sys.version_info.major}.{sys.version_info.minor} does not have "
-        "(pip install -e '.[host]'; there are wheels for CPython 3.11 and 3.12)."
+        "(pip install -e '.[host]'; there are wheels for CPython 3.11 to 3.13)."
     )

@@ -57,6 +57,8 @@ class W:
 
 @pytest.mark.parametrize("rule", sorted(TRAPS))
 def test_each_trap_is_found(rule):
+    if rule == "ui-attribute":
+        pytest.importorskip("PySide6", reason="Qt's own names are not known without PySide6")
     assert rule in [trap.rule for trap in findTraps(TRAPS[rule], widgets=WIDGETS)]
 
 
@@ -79,6 +81,7 @@ def test_widget_names_come_from_the_ui_file():
 
 
 def test_a_folder_is_searched_with_its_ui_files(tmp_path):
+    pytest.importorskip("PySide6", reason="Qt's own names are not known without PySide6")
     (tmp_path / "A.ui").write_text('<ui><widget class="ctkSliderWidget" name="slider"/></ui>')
     (tmp_path / "A.py").write_text("self.ui.slider.setRange(0, 1)\n")
     (trap,) = trapsUnder(tmp_path)

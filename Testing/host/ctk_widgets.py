@@ -8,7 +8,7 @@ from typing import Any
 from PySide6 import QtCore, QtWidgets
 
 from . import pythonqt
-from .mrml_widgets import _SceneHolder, option
+from .mrml_widgets import _SceneHolder
 from .ui_loader import register
 
 Property, Signal = QtCore.Property, QtCore.Signal
@@ -48,12 +48,6 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.contentsCollapsed.emit(collapsed)
 
     collapsed = Property(bool, _readCollapsed, _collapse)
-    collapsedHeight = option("collapsedHeight", int, 0)
-    contentsFrameShape = option("contentsFrameShape", int, 0)
-    contentsFrameShadow = option("contentsFrameShadow", int, 0)
-    contentsLineWidth = option("contentsLineWidth", int, 1)
-    contentsMidLineWidth = option("contentsMidLineWidth", int, 0)
-    flat = option("flat", bool, False)
 
     def _headerHeight(self) -> int:
         return self.fontMetrics().height() + 10
@@ -101,51 +95,91 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         painter.drawText(text, QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft, self.text)
 
 
-@register
-class ctkSliderWidget(QtWidgets.QWidget):
-    """A slider and a spin box that show one number."""
+def _ofBox(name: str, kind: type) -> Any:
+    """A property that is the spin box's property of the same name."""
+
+    def write(self: Any, value: Any) -> None:
+        setattr(self._hostBox, name, value)
+        self._onBoxWritten()
+
+    return Property(kind, lambda self: getattr(self._hostBox, name), write)
+
+
+class _NumberBox(QtWidgets.QWidget):
+    """What CTK's number widgets share: a spin box inside and its properties."""
 
     valueChanged = Signal(float)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._hostBox = QtWidgets.QDoubleSpinBox()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._hostBox)
+        pythonqt.connect(self._hostBox, "valueChanged(double)", self._onBoxChanged)
+
+    def _onBoxChanged(self, value: float) -> None:
+        self.valueChanged.emit(value)
+
+    def _onBoxWritten(self) -> None:
+        """A limit, step or text of the spin box was set."""
+
+    def setValue(self, value: float) -> None:
+        self._hostBox.value = value
+
+    def setDecimals(self, decimals: int) -> None:
+        self.decimals = decimals
+
+    value = Property(float, lambda self: self._hostBox.value, setValue)
+    minimum = _ofBox("minimum", float)
+    maximum = _ofBox("maximum", float)
+    singleStep = _ofBox("singleStep", float)
+    decimals = _ofBox("decimals", int)
+    prefix = _ofBox("prefix", str)
+    suffix = _ofBox("suffix", str)
+
+
+@register
+class ctkDoubleSpinBox(_NumberBox):
+    """A spin box; CTK's class derives from QWidget, not from QDoubleSpinBox."""
+
+    editingFinished = Signal()
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        pythonqt.connect(self._hostBox, "editingFinished()", self._onEdited)
+
+    def _onEdited(self) -> None:
+        self.editingFinished.emit()
+
+
+@register
+class ctkSliderWidget(_NumberBox):
+    """A slider and a spin box that show one number."""
+
     valueIsChanging = Signal(float)
-    decimalsChanged = Signal(int)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._hostSlider = QtWidgets.QSlider(QtCore.Qt.Horizontal)
-        self._hostBox = QtWidgets.QDoubleSpinBox()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._hostSlider)
-        layout.addWidget(self._hostBox)
-        self._updateSlider()
-        pythonqt.connect(self._hostBox, "valueChanged(double)", self._onBoxChanged)
+        self.layout().insertWidget(0, self._hostSlider)
+        self._onBoxWritten()
         pythonqt.connect(self._hostSlider, "sliderMoved(int)", self._onSliderMoved)
 
     def _onBoxChanged(self, value: float) -> None:
-        self._updateSlider()
-        self.valueChanged.emit(value)
+        self._onBoxWritten()
+        super()._onBoxChanged(value)
 
     def _onSliderMoved(self, step: int) -> None:
         value = self._hostBox.minimum + step * self._hostBox.singleStep
         self.valueIsChanging.emit(value)
         self._hostBox.value = value
 
-    def _updateSlider(self) -> None:
+    def _onBoxWritten(self) -> None:
         box = self._hostBox
         steps = round((box.maximum - box.minimum) / box.singleStep) if box.singleStep else 0
         self._hostSlider.setRange(0, max(min(steps, 1_000_000), 0))
         self._hostSlider.setValue(round((box.value - box.minimum) / (box.singleStep or 1)))
-
-    def _write(self, name: str, value: Any) -> None:
-        setattr(self._hostBox, name, value)
-        self._updateSlider()
-
-    def setValue(self, value: float) -> None:
-        self._hostBox.value = value
-
-    def setDecimals(self, decimals: int) -> None:
-        self._write("decimals", decimals)
-        self.decimalsChanged.emit(decimals)
 
     def setSpinBoxVisible(self, visible: bool) -> None:
         self._hostBox.setVisible(visible)
@@ -153,88 +187,7 @@ class ctkSliderWidget(QtWidgets.QWidget):
     def reset(self) -> None:
         self._hostBox.value = self._hostBox.minimum
 
-    value = Property(float, lambda self: self._hostBox.value, setValue)
-    minimum = Property(
-        float, lambda self: self._hostBox.minimum, lambda self, value: self._write("minimum", value)
-    )
-    maximum = Property(
-        float, lambda self: self._hostBox.maximum, lambda self, value: self._write("maximum", value)
-    )
-    singleStep = Property(
-        float,
-        lambda self: self._hostBox.singleStep,
-        lambda self, value: self._write("singleStep", value),
-    )
-    decimals = Property(int, lambda self: self._hostBox.decimals, setDecimals)
-    suffix = Property(
-        str, lambda self: self._hostBox.suffix, lambda self, value: self._write("suffix", value)
-    )
-    prefix = Property(
-        str, lambda self: self._hostBox.prefix, lambda self, value: self._write("prefix", value)
-    )
-    pageStep = option("pageStep", float, 10.0)
-    tracking = option("tracking", bool, True)
     spinBoxVisible = Property(bool, lambda self: not self._hostBox.isHidden(), setSpinBoxVisible)
-
-
-@register
-class ctkDoubleSpinBox(QtWidgets.QWidget):
-    """A spin box; CTK's class derives from QWidget, not from QDoubleSpinBox."""
-
-    valueChanged = Signal(float)
-    editingFinished = Signal()
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self._hostBox = QtWidgets.QDoubleSpinBox()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._hostBox)
-        pythonqt.connect(self._hostBox, "valueChanged(double)", self._onChanged)
-        pythonqt.connect(self._hostBox, "editingFinished()", self._onEdited)
-
-    def _onChanged(self, value: float) -> None:
-        self.valueChanged.emit(value)
-
-    def _onEdited(self) -> None:
-        self.editingFinished.emit()
-
-    def _write(self, name: str, value: Any) -> None:
-        setattr(self._hostBox, name, value)
-
-    def setValue(self, value: float) -> None:
-        self._hostBox.value = value
-
-    def setDecimals(self, decimals: int) -> None:
-        self._hostBox.decimals = decimals
-
-    value = Property(float, lambda self: self._hostBox.value, setValue)
-    decimals = Property(int, lambda self: self._hostBox.decimals, setDecimals)
-    minimum = Property(
-        float, lambda self: self._hostBox.minimum, lambda self, value: self._write("minimum", value)
-    )
-    maximum = Property(
-        float, lambda self: self._hostBox.maximum, lambda self, value: self._write("maximum", value)
-    )
-    singleStep = Property(
-        float,
-        lambda self: self._hostBox.singleStep,
-        lambda self, value: self._write("singleStep", value),
-    )
-    suffix = Property(
-        str, lambda self: self._hostBox.suffix, lambda self, value: self._write("suffix", value)
-    )
-    prefix = Property(
-        str, lambda self: self._hostBox.prefix, lambda self, value: self._write("prefix", value)
-    )
-
-
-@register
-class ctkComboBox(QtWidgets.QComboBox):
-    """A combo box with a default text."""
-
-    defaultText = option("defaultText", str, "")
-    forceDefault = option("forceDefault", bool, False)
 
 
 @register
@@ -268,53 +221,12 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         if chosen:
             self._hostEdit.text = chosen
 
-    def addCurrentPathToHistory(self) -> None:
-        history = [self._hostEdit.text, *self.__dict__.get("_hostHistory", [])]
-        self._hostHistory = list(dict.fromkeys(history))[:10]
-
-    def retrieveHistory(self) -> None:
-        pass
-
     currentPath = Property(str, lambda self: self._hostEdit.text, setCurrentPath)
-    nameFilters = option("nameFilters", list, [])
-    filters = option("filters", int, 0)
-    options = option("options", int, 0)
-    settingKey = option("settingKey", str, "")
-    label = option("label", str, "")
-    minimumContentsLength = option("minimumContentsLength", int, 0)
-    showBrowseButton = option("showBrowseButton", bool, True)
-    showHistoryButton = option("showHistoryButton", bool, True)
-
-
-@register
-class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
-    """A text browser as tall as its text."""
-
-    collapsed = option("collapsed", bool, False)
-    collapsibleText = option("collapsibleText", str, "")
-    disableMouseScroll = option("disableMouseScroll", bool, False)
-    showDetailsText = option("showDetailsText", str, "Show details...")
-    hideDetailsText = option("hideDetailsText", str, "Hide details.")
-
-    def setCollapsibleText(self, text: str) -> None:
-        self.collapsibleText = text
-        self.setText(text)
-
-    def setCollapsibleHtml(self, text: str) -> None:
-        self.collapsibleText = text
-        self.setHtml(text)
 
 
 @register
 class ctkMessageBox(QtWidgets.QMessageBox):
-    """A message box with "Don't show this again"."""
-
-    dontShowAgainVisible = option("dontShowAgainVisible", bool, False)
-    dontShowAgainSettingsKey = option("dontShowAgainSettingsKey", str, "")
-    dontShowAgain = option("dontShowAgain", bool, False)
-
-    def setDontShowAgain(self, value: bool) -> None:
-        self.dontShowAgain = value
+    """A message box; its "Don't show this again" is not there."""
 
 
 @register

@@ -112,7 +112,6 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     editEnabled = option("editEnabled", bool, False, "_refresh")
     renameEnabled = option("renameEnabled", bool, False, "_refresh")
     selectNodeUponCreation = option("selectNodeUponCreation", bool, True)
-    interactionNodeSingletonTag = option("interactionNodeSingletonTag", str, "")
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)

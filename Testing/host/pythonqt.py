@@ -8,6 +8,7 @@ faults: see README.md for what stays different.
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import types
@@ -89,7 +90,6 @@ def giveProperties(qtClass: type) -> None:
 def qtProperty(name: str, reader: Any, writable: bool) -> property:
     """A Python property that reads by the C++ getter and writes by the C++ setter."""
     setterName = f"set{name[0].upper()}{name[1:]}"
-
     isMethod = isinstance(reader, types.MethodDescriptorType)  # not a static function
 
     def read(self: Any) -> Any:
@@ -104,8 +104,10 @@ def qtProperty(name: str, reader: Any, writable: bool) -> property:
                 setter(value)
                 return
             except TypeError:
-                pass  # PythonQt converts more kindly than the setter, for example int to enum
-        if not self.setProperty(name, value):
+                pass
+        # PythonQt takes a number where the setter wants an enum or a string.
+        kindly = setter is None or isinstance(value, (int, float, enum.Enum))
+        if not (kindly and self.setProperty(name, value)):
             raise ValueError(
                 f"Property {name!r} of {self.className()} does not accept "
                 f"an object of type {type(value).__name__} ({value!r})."

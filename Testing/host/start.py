@@ -15,8 +15,8 @@ LAYER_VARIABLE = "SLICER_PYTHON_LAYER"
 # Named by Slicer's own Python layer, but not built here: using one is an error, naming it is not.
 ABSENT = {
     "ctk": (
-        "ctkCheckBox", "ctkCheckablePushButton", "ctkColorPickerButton", "ctkDirectoryButton",
-        "ctkDoubleRangeSlider", "ctkDoubleSlider", "ctkRangeWidget",
+        "ctkCheckBox", "ctkCheckablePushButton", "ctkColorPickerButton", "ctkComboBox",
+        "ctkDirectoryButton", "ctkDoubleRangeSlider", "ctkDoubleSlider", "ctkRangeWidget",
     ),
     "slicer": ("qMRMLRangeWidget", "qMRMLSliderWidget", "qMRMLSpinBox"),
 }  # fmt: skip

@@ -39,13 +39,23 @@ def test_values_of_a_wrong_type_and_read_only_properties_are_refused(slicerHost)
     import ctk
     import qt
 
-    with pytest.raises(ValueError, match="does not accept an object of type list"):
-        qt.QSpinBox().value = ["3"]
+    with pytest.raises(ValueError, match="does not accept an object of type str"):
+        qt.QSpinBox().value = "3"
     with pytest.raises(AttributeError, match="read-only"):
         qt.QComboBox().count = 3
     with pytest.raises(AttributeError, match="read-only"):
         qt.QCoreApplication.instance().temporaryPath = "/elsewhere"
     assert ctk.ctkCollapsibleButton().collapsed is False
+
+
+def test_numbers_are_taken_for_enums_and_texts(slicerHost):
+    import qt
+
+    label = qt.QLabel()
+    label.alignment = int(qt.Qt.AlignRight)
+    assert label.alignment == qt.Qt.AlignRight
+    label.text = 24
+    assert label.text == "24"
 
 
 def test_dynamic_properties_are_readable_as_attributes(slicerHost):

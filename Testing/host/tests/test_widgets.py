@@ -191,18 +191,6 @@ def test_a_path_is_typed_or_browsed(slicerHost, tmp_path):
     assert valid == [True, False]
 
 
-def test_texts_and_message_boxes(slicerHost):
-    import ctk
-
-    browser = ctk.ctkFittedTextBrowser()
-    browser.setCollapsibleText("trained on 48 subjects")
-    assert browser.toPlainText() == browser.collapsibleText == "trained on 48 subjects"
-    box = ctk.ctkMessageBox()
-    box.dontShowAgainVisible = True
-    box.setDontShowAgain(True)
-    assert (box.dontShowAgain, box.dontShowAgainVisible) == (True, True)
-
-
 def test_a_mrml_widget_hands_its_scene_on(slicerHost):
     import slicer
 

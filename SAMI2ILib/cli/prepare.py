@@ -95,8 +95,12 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "--skull-strip", action="store_true", help="set what is outside the brain to 0"
     )
     parser.add_argument(
+        "--slices-by", choices=("brain", "head"), default="brain",
+        help="what a slice must show to be chosen: brain (default), or any part of the head",
+    )  # fmt: skip
+    parser.add_argument(
         "--min-part", type=float, default=0.05,
-        help="of a slice that the brain must fill (default: 0.05)",
+        help="of a slice that the brain or head must fill (default: 0.05)",
     )  # fmt: skip
     parser.add_argument(
         "--min-slices", type=int, default=8, help="refuse subjects with fewer (default: 8)"
@@ -188,6 +192,7 @@ def _choose(
         n4=args.n4,
         brain=not args.no_brain,
         skull_strip=args.skull_strip,
+        slices_by=args.slices_by,
         smallest_part=args.min_part,
         fewest_slices=args.min_slices,
         check_sides=args.check_sides,

@@ -252,16 +252,15 @@ class SliceDataset:
             context: How many adjacent slices go in; odd.
 
         Raises:
-            InputError: The dataset lacks a contrast, a part is none of `SPLITS`, or `context` is
-                even.
+            InputError: The dataset lacks the source or all of the targets, a part is none of
+                `SPLITS`, or `context` is even.
         """
-        for contrast in (source, *targets):
-            if contrast not in self.contrasts:
-                raise InputError(
-                    f"The dataset {self.folder} has no {contrast}, only "
-                    f"{', '.join(self.contrasts)}.",
-                    "Prepare it with that contrast.",
-                )
+        if source not in self.contrasts or not set(targets) & set(self.contrasts):
+            wanted = source if source not in self.contrasts else " or ".join(targets)
+            raise InputError(
+                f"The dataset {self.folder} has no {wanted}, only {', '.join(self.contrasts)}.",
+                "Prepare it with that contrast.",
+            )
         return [
             PairedSlices(subject, source, tuple(targets), context)
             for subject in self.split(*(parts or SPLITS))

@@ -108,6 +108,8 @@ class Augmentation:
         blur: Probability of losing resolution along one axis or both; the source only.
         context: Probability that the neighbors of a slice are taken from twice as far, or are the
             slice itself; only with `context_slices` of 3.
+        strip: Probability that a crop shows the brain alone, as a skull-stripped scan does; only
+            for subjects with a brain mask.
     """
 
     flip: float = 0.5
@@ -120,6 +122,7 @@ class Augmentation:
     noise: float = 0.1
     blur: float = 0.25
     context: float = 0.4
+    strip: float = 0.0
 
     @property
     def moves(self) -> bool:

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _CONTRAST = re.compile(r"[A-Za-z0-9]{1,32}")
 # fields of `Augmentation` that are probabilities or relative amounts
 _FRACTIONS = (
-    "flip", "scale", "remap", "gamma", "dark_floor", "bias", "noise", "blur", "context"
+    "flip", "scale", "remap", "gamma", "dark_floor", "bias", "noise", "blur", "context", "strip"
 )  # fmt: skip
 
 

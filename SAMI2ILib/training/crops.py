@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from SAMI2ILib.data.dataset import PairedSlices
+from SAMI2ILib.data.dataset import PairedSlices, SubjectSlices
 from SAMI2ILib.models.diff_augment import DRAWS
 from SAMI2ILib.training.augment import cut_crop, vary_source
+from SAMI2ILib.training.brain_scale import BrainScales
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.distributed import World
 
@@ -72,6 +73,7 @@ class CropDataset(Dataset[Crops]):
             for slice_number in range(len(pair))
         ]
         self._epoch, self._order = -1, np.arange(0)
+        self._brain_scales = BrainScales()
 
     def __getitem__(self, number: int) -> Crops:
         """Cut crop `number`."""
@@ -81,9 +83,16 @@ class CropDataset(Dataset[Crops]):
         distance = 1
         if pair.context == NEIGHBORS:
             distance = _neighbor_distance(self._config.augmentation.context, rng)
-        source = read_source(pair, chosen, distance)
-        channels = np.concatenate([source, item.foreground[None], item.targets])
-        crop = self._cut(torch.from_numpy(channels.astype(np.float32)), item.foreground, rng)
+        foreground, wanted = item.foreground, item.targets
+        brain = item.brain if self._is_stripped(rng) else None
+        if brain is not None and not brain.any():
+            brain = None  # below the brain a stripped scan shows nothing
+        source = read_source(pair, chosen, distance, brain_only=brain is not None)
+        if brain is not None:
+            foreground = foreground & brain
+            source, wanted = self._on_the_brains_scale(pair, source, wanted)
+        channels = np.concatenate([source, foreground[None], wanted])
+        crop = self._cut(torch.from_numpy(channels.astype(np.float32)), foreground, rng)
 
         context = len(source)
         inside, targets = crop[context] > 0.5, crop[context + 1 :]
@@ -94,6 +103,20 @@ class CropDataset(Dataset[Crops]):
         targets = torch.where(valid, targets, torch.zeros_like(targets))
         draws = torch.from_numpy(rng.random((DRAWS_A_CROP, DRAWS), dtype=np.float32))
         return Crops(varied, targets, valid, draws)
+
+    def _is_stripped(self, rng: np.random.Generator) -> bool:
+        probability = self._config.augmentation.strip
+        return probability > 0 and bool(rng.random() < probability)
+
+    def _on_the_brains_scale(
+        self, pair: PairedSlices, source: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        scales, subject = self._brain_scales, pair.subject
+        rescaled = [
+            scales.rescale(image, subject, target) if target in subject.contrasts else image
+            for image, target in zip(targets, pair.targets, strict=True)
+        ]
+        return scales.rescale(source, subject, pair.source), np.stack(rescaled)
 
     def _choose(self, number: int, rng: np.random.Generator) -> tuple[PairedSlices, int]:
         if self._config.optimization.epochs:
@@ -139,7 +162,9 @@ def cut_window(channels: Tensor, center_yx: tuple[int, int], size: int) -> Tenso
     return window
 
 
-def read_source(pair: PairedSlices, number: int, distance: int = 1) -> NDArray[np.float32]:
+def read_source(
+    pair: PairedSlices, number: int, distance: int = 1, brain_only: bool = False
+) -> NDArray[np.float32]:
     """Read what goes into the network, each slice 0 outside its own foreground as at inference.
 
     Args:
@@ -147,6 +172,7 @@ def read_source(pair: PairedSlices, number: int, distance: int = 1) -> NDArray[n
         number: Of its chosen slices.
         distance: How many slices before and after it the neighbors lie, where there are any;
             beyond the ends the outermost slice is repeated.
+        brain_only: Set what is outside the brain to 0 too.
 
     Returns:
         (C, H, W) float32 in [0, 1], C as `pair.context`.
@@ -154,8 +180,16 @@ def read_source(pair: PairedSlices, number: int, distance: int = 1) -> NDArray[n
     subject, k = pair.subject, pair.subject.slices[number]
     offsets = [-distance, 0, distance] if pair.context == NEIGHBORS else [0]
     numbers = np.clip([k + offset for offset in offsets], 0, subject.shape_kji[0] - 1).tolist()
-    slices = [subject.read(pair.source, n) * subject.foreground(pair.source, n) for n in numbers]
+    slices = [_read_inside(subject, pair.source, n, brain_only) for n in numbers]
     return np.nan_to_num(np.stack(slices).astype(np.float32), copy=False)
+
+
+def _read_inside(
+    subject: SubjectSlices, contrast: str, k: int, brain_only: bool
+) -> NDArray[np.float32]:
+    image = subject.read(contrast, k) * subject.foreground(contrast, k)
+    brain = subject.brain(k) if brain_only else None
+    return image if brain is None else image * brain
 
 
 def _neighbor_distance(probability: float, rng: np.random.Generator) -> int:

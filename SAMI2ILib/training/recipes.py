@@ -10,6 +10,7 @@ from SAMI2ILib.training.config import MACHINE_KEYS, TrainingConfig
 _NO_AUGMENTATION: Final = {
     "flip": 0.0, "rotation_deg": 0.0, "scale": 0.0, "remap": 0.0, "gamma": 0.0,
     "dark_floor": 0.0, "bias": 0.0, "noise": 0.0, "blur": 0.0, "context": 0.0,
+    "strip": 0.0,
 }  # fmt: skip
 
 _PAPER: Final[Mapping[str, Any]] = {

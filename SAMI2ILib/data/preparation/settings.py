@@ -27,7 +27,8 @@ class PreparationSettings:
         n4: Correct the bias field of each scan (N4).
         brain: Find the brain; without it slices are chosen by the head and there is no mask.
         skull_strip: Set what is outside the brain to 0.
-        smallest_part: A slice is chosen where the brain fills more than this part of its pixels.
+        slices_by: A slice is chosen by what it shows of the "brain" or of the "head".
+        smallest_part: A slice is chosen where that fills more than this part of its pixels.
         fewest_slices: A subject with fewer chosen slices is refused.
         check_sides: Look for left and right exchanged; costs two coarse registrations a pair.
 
@@ -43,6 +44,7 @@ class PreparationSettings:
     n4: bool = False
     brain: bool = True
     skull_strip: bool = False
+    slices_by: str = "brain"
     smallest_part: float = 0.05
     fewest_slices: int = 8
     check_sides: bool = True
@@ -56,6 +58,7 @@ class PreparationSettings:
             (self.grid in self.contrasts, f"the grid must be one of {', '.join(self.contrasts)}"),
             (self.register in ("auto", "always", "never"), "register is auto, always or never"),
             (self.spacing_mm > 0, "the spacing must be positive"),
+            (self.slices_by in ("brain", "head"), "slices are chosen by the brain or the head"),
             (0 <= self.smallest_part < 1, "the smallest part must lie in [0, 1)"),
             (self.fewest_slices >= 1, "the fewest slices must be at least 1"),
             (self.brain or not self.skull_strip, "skull stripping needs the brain mask"),

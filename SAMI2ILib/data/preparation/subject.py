@@ -99,13 +99,15 @@ def prepare_subject(case: Case, settings: PreparationSettings) -> PreparedSubjec
         for contrast, image in slices.images.items():
             slices.images[contrast] = np.where(brain, image, np.float32(0))
             slices.foregrounds[contrast] = brain
-    region = slices.foregrounds[settings.grid] if brain is None else brain
+    region, shown = slices.foregrounds[settings.grid], "head"
+    if brain is not None and settings.slices_by == "brain":
+        region, shown = brain, "brain"
     return PreparedSubject(
         name=case.name,
         images=slices.images,
         foregrounds=slices.foregrounds,
         ijk_to_ras=working.grid.ijk_to_ras,
-        slices=_choose_slices(region, "head" if brain is None else "brain", settings),
+        slices=_choose_slices(region, shown, settings),
         brain=brain,
         person=case.person,
         site=case.site,

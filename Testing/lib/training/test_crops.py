@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from SAMI2ILib.data.dataset import open_dataset
+from SAMI2ILib.data.dataset_writer import PreparedSubject, write_manifest, write_subject
 from SAMI2ILib.training.augment import cut_crop, vary_source
 from SAMI2ILib.training.config import Augmentation
 from SAMI2ILib.training.crops import (
@@ -139,3 +140,52 @@ def test_source_changes_stay_in_range_and_inside_the_head():
         assert 0 <= varied.min() <= varied.max() <= 1
         assert not varied[:, ~inside].any()
     assert torch.equal(vary_source(source * inside, inside, STILL, rng), source * inside)
+
+
+@pytest.fixture
+def stripped_subject(tmp_path):
+    """A head of 1 and 0.8 around a brain of 0.4 and 0.6; its lowest slice has no brain."""
+    head = np.zeros((9, 64, 64), dtype=np.float32)
+    head[:, 8:56, 8:56] = 1
+    brain = np.zeros(head.shape, dtype=bool)
+    brain[1:, 20:44, 20:44] = True
+    images = {"T1": np.where(brain, 0.4, head), "T2": np.where(brain, 0.6, 0.8 * head)}
+    images = {name: image.astype(np.float32) for name, image in images.items()}
+    subject = PreparedSubject(
+        "anna", images, dict.fromkeys(images, head > 0), np.diag([-1.0, -1, 1, 1]), [0, 4], brain
+    )
+    record = write_subject(tmp_path, subject, "phantom")
+    write_manifest(
+        tmp_path, [record], {"anna": "train"}, contrasts=("T1", "T2"), name="x", license_text="x"
+    )
+    return open_dataset(tmp_path).pairs("T1", ["T2", "PD"], "train", context=3)[0]
+
+
+def test_stripped_crop_shows_the_brain_alone_on_its_own_scale(configure, stripped_subject):
+    config = configure(
+        context_slices=3,
+        augmentation=OFF | {"strip": 1.0},
+        optimization={"crop": 64, "steps": 0, "epochs": 1},
+    )
+    crops = CropDataset(config, [[stripped_subject]])
+    below, middle = sorted((crops[0], crops[1]), key=lambda crop: int(crop.valid.sum()))[::-1]
+    assert below.valid[0].sum() == 48 * 48  # no brain: the slice stays as it is
+    assert middle.valid[0].sum() == 24 * 24
+    inside = middle.valid[0]
+    for channel in middle.source:
+        assert torch.equal(channel > 0, inside)
+        torch.testing.assert_close(channel[inside], torch.ones(24 * 24))
+    torch.testing.assert_close(middle.targets[0][inside], torch.ones(24 * 24))
+    assert not middle.valid[1].any()  # there is no PD
+
+
+def test_crop_is_not_stripped_without_a_brain_mask(configure, selection):
+    bert = selection.training[0][1]
+    assert not bert.subject.has_brain
+    config = configure(
+        augmentation=OFF | {"strip": 1.0},
+        optimization={"crop": 128, "steps": 0, "epochs": 1},
+    )
+    crops = CropDataset(config, [[bert]])
+    found = sorted(int(crops[n].valid.sum()) for n in range(len(bert)))
+    assert found == sorted(int(bert.read(n).foreground.sum()) for n in range(len(bert)))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.imaging.dicom_checks import check_dicom_lengths
 from SAMI2ILib.imaging.header_checks import is_dicom_file
 from SAMI2ILib.imaging.itk import quiet_itk, simpleitk
 from SAMI2ILib.imaging.volume import check_voxel_count
@@ -86,6 +87,9 @@ def list_series_files(folder: Path, series_uid: str | None = None) -> list[Path]
 
 def _choose_series(folder: Path, series_uid: str | None) -> str:
     sitk = simpleitk()
+    for path in sorted(folder.iterdir()):
+        if is_dicom_file(path):
+            check_dicom_lengths(path)
     uids: tuple[str, ...] = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not uids:
         raise InputError(

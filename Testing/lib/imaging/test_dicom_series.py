@@ -142,6 +142,14 @@ def test_a_truncated_last_slice_is_refused(save_dicom, capfd):
     folder = save_dicom(ARRAY)
     path = sorted(folder.iterdir())[-1]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=rf"1 DICOM files that cannot be read.*{path.name}"):
+    with pytest.raises(InputError, match=rf"{path.name} is damaged: .* claims 40 bytes, 20 are"):
+        read_volume(folder)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_dicom_by_its_start_alone_is_refused(save_dicom, capfd):
+    folder = save_dicom(ARRAY)
+    (folder / "z.dcm").write_bytes(bytes(128) + b"DICM" + bytes(200))
+    with pytest.raises(InputError, match=r"1 DICOM files that cannot be read.*z\.dcm"):
         read_volume(folder)
     assert capfd.readouterr() == ("", "")

@@ -20,10 +20,15 @@ from SAMI2IPanel.disk_space import checkRoom, gigabytes, installedBytes
 from SAMI2IPanel.i18n import _
 from SAMI2IPanel.packages_installer import PackagesInstaller
 from SAMI2IPanel.pip_log import Log, PipLog
+from SAMI2IPanel.protocol import PanelError
 from SAMI2IPanel.slicer_services import SlicerServices
 
 # Importing torch for the first time from a slow disk takes minutes.
 _CHECK_SECONDS = 600
+
+
+class CheckCrashError(DependencyError):
+    """The check of the packages ended without an answer."""
 
 
 class Dependencies:
@@ -131,7 +136,7 @@ class Dependencies:
         """Give the canonical names of what is installed and does not load."""
         try:
             report = self._check(log)
-        except DependencyError as error:
+        except CheckCrashError as error:
             # A library that ends the whole process can only be the large one.
             log(error.message)
             return set(packages.TORCH)
@@ -153,15 +158,21 @@ class Dependencies:
     def _check(self, log: Log) -> dict[str, Any]:
         """Import everything and compute on the device, in a child process."""
         log(_("Checking that the packages load and compute."))
-        code, output, errors = self._services.runPython(
-            ["-m", "SAMI2ILib", "doctor", "--json", "--verify"], _CHECK_SECONDS
-        )
+        try:
+            code, output, errors = self._services.runPython(
+                ["-m", "SAMI2ILib", "doctor", "--json", "--verify"], _CHECK_SECONDS
+            )
+        except (OSError, PanelError) as error:
+            raise DependencyError(
+                _("The check of the packages could not start: {reason}").format(reason=error),
+                _("Check that Slicer is fully installed and may run programs."),
+            ) from error
         for line in errors.splitlines():
             log(line)
         try:
             report: dict[str, Any] = json.loads(output.splitlines()[-1])
         except (IndexError, ValueError):
-            raise DependencyError(
+            raise CheckCrashError(
                 _("The check of the packages ended early (exit code {code}).").format(code=code),
                 _('Press "Repair packages", or read the log.'),
             ) from None

@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from SAMI2IPanel.dependency_error import DependencyError
 from SAMI2IPanel.pip_log import Log
-from SAMI2IPanel.protocol import PanelError
+from SAMI2IPanel.process_tree import killTree
 from SAMI2IPanel.python_slicer import LIBRARY_PARENT, pythonSlicer
 
 # How often a waiting loop lets Slicer repaint.
@@ -83,20 +82,17 @@ class SlicerServices:
         """Run Slicer's Python in a child process that finds the library.
 
         Returns:
-            Exit code, standard output, standard error; a process that is not done within the limit
-            is ended, which makes the exit code negative or 1.
+            Exit code, standard output, standard error; what is not done within the limit is ended
+            with all that it started, which makes the exit code other than 0.
 
         Raises:
-            DependencyError: Slicer's Python was not found.
+            PanelError: Slicer's Python was not found.
+            OSError: It could not be started.
         """
         import slicer
 
-        try:
-            program = pythonSlicer()
-        except PanelError as error:
-            raise DependencyError(error.failure.message, error.failure.hint) from error
         process = subprocess.Popen(
-            [program, *arguments],
+            [pythonSlicer(), *arguments],
             env=os.environ | {"PYTHONPATH": str(LIBRARY_PARENT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -113,7 +109,7 @@ class SlicerServices:
             except subprocess.TimeoutExpired:
                 slicer.app.processEvents()
                 if time.monotonic() > end:
-                    process.kill()
+                    killTree(process.pid)
             else:
                 return process.returncode, output, errors
 

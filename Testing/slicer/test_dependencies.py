@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from SAMI2IPanel import packages
 from SAMI2IPanel.dependencies import Dependencies
 from SAMI2IPanel.dependency_error import DependencyError
+from SAMI2IPanel.protocol import PanelError
 
 from Testing.slicer.published_wheels import NEWEST, SLICER
 
@@ -333,6 +334,21 @@ def test_check_that_crashes_is_said_with_its_exit_code(make, log):
     with pytest.raises(DependencyError, match=r"ended early \(exit code -11\)"):
         dependencies.install(log.append)
     assert "Fatal Python error: Segmentation fault" in log
+
+
+@pytest.mark.parametrize("error", [PanelError("PythonSlicer was not found."), OSError("denied")])
+def test_check_that_cannot_start_is_said(make, log, error):
+    slicer, dependencies = make(ALL)
+
+    def runPython(*_arguments):
+        raise error
+
+    slicer.runPython = runPython
+    with pytest.raises(DependencyError, match=r"could not start: (PythonSlicer was not|denied)"):
+        dependencies.install(log.append)
+    with pytest.raises(DependencyError, match="could not start"):
+        dependencies.repair(log.append)
+    assert slicer.calls == []
 
 
 def test_repair_installs_the_same_version_of_what_does_not_load(make, log):

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from SAMI2IPanel.dependency_error import DependencyError
 from SAMI2IPanel.protocol import PanelError
 from SAMI2IPanel.python_slicer import pythonSlicer
 from SAMI2IPanel.slicer_services import SlicerServices
@@ -34,19 +33,21 @@ def slicer(monkeypatch, tmp_path):
     app.processEvents = processEvents
     module = place(monkeypatch, "slicer", app=app)
     module.__path__ = []
+    # Slicer 5.10 has no `slicer.packaging`; the test host, which may be loaded, has.
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     writeLauncher(tmp_path / "bin")
     return module
 
 
 def writeLauncher(folder):
-    """Write a PythonSlicer that starts this Python, as Slicer's launcher starts its own."""
+    """Write a PythonSlicer that starts this Python as its child, as Slicer's launcher does."""
     folder.mkdir(exist_ok=True)
     if os.name == "nt":
         (folder / "PythonSlicer.bat").write_text(f'@"{sys.executable}" %*\n', encoding="utf-8")
         return
     path = folder / "PythonSlicer"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n', encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -158,8 +159,6 @@ def test_launcher_of_python_is_found_in_slicers_folder_too(slicer, monkeypatch, 
     slicer.app.slicerHome = str(tmp_path / "elsewhere")
     with pytest.raises(PanelError, match=r"PythonSlicer.*was not found"):
         pythonSlicer()
-    with pytest.raises(DependencyError, match=r"PythonSlicer.*was not found"):
-        SlicerServices().runPython([], 60)
 
 
 def test_packages_go_where_this_python_has_them():

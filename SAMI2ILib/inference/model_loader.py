@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from SAMI2ILib.baselines import GENERATOR_CONFIGS, generator_from_json
 from SAMI2ILib.errors import InputError, ModelError
 from SAMI2ILib.models import (
     Decoder,
@@ -28,6 +29,7 @@ from SAMI2ILib.weights.store import Store
 DECODER_PREFIX = "decoder."
 ENCODER_PREFIX = "encoder."
 PROJECTION_PREFIX = "projection."
+GENERATOR_PREFIX = "generator."
 
 # The large SAM2 trunk has 212 million weights in some 600 tensors.
 MAX_WEIGHTS = 500_000_000
@@ -64,23 +66,17 @@ def load_model(reference: str | Path, store: Store | None = None) -> LoadedModel
 
     Raises:
         MissingError: No such model, or its encoder is not there.
-        ModelError: The file is damaged, its weights do not fit its description, or its family
-            needs a newer version.
+        ModelError: The file is damaged, its weights do not fit its description, or it needs a
+            newer version.
     """
     store = store or Store()
     path = store.find(reference).path
     spec = read_spec(path)
-    build = _BUILDERS.get(spec.family)
-    if build is None:
-        raise ModelError(
-            f"The model {spec.id!r} is of the family {spec.family}, which this version cannot run.",
-            "Update the software.",
-        )
     sha256 = file_sha256(path)
     tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     try:
         with _limited_size():
-            network = build(_Parts(spec, path, tensors, store))
+            network = _BUILDERS[spec.family](_Parts(spec, path, tensors, store))
     except (InputError, RuntimeError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(
@@ -162,6 +158,22 @@ def _load_trunk(parts: _Parts, config: HieraConfig) -> nn.Module:
     return load_trunk_tensors(shared, config)
 
 
+def _build_baseline(parts: _Parts) -> nn.Module:
+    network = generator_from_json(parts.spec.family, parts.spec.decoder)
+    size, multiple = parts.spec.preprocessing.size, network.size_multiple
+    if size % multiple:
+        raise ModelError(
+            f"The model {parts.spec.id!r} works on tiles of {size} pixels, but its network needs a "
+            f"multiple of {multiple}.",
+            "Get the file again from where it came.",
+        )
+    # batch norms count their batches; a file does not say it, and nothing depends on it
+    counters = {n: t for n, t in network.state_dict().items() if not t.is_floating_point()}
+    weights = _with_prefix(parts.tensors, GENERATOR_PREFIX)
+    load_strictly(network, counters | weights, "generator")
+    return network
+
+
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): tensor
@@ -172,4 +184,5 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
 _BUILDERS: dict[str, Callable[[_Parts], nn.Module]] = {
     "sam-i2i": _build_sam_i2i,
+    **dict.fromkeys(GENERATOR_CONFIGS, _build_baseline),
 }

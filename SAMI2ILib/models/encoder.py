@@ -1,7 +1,6 @@
 """The encoder: slices are scaled up, standardized and sent through the frozen SAM2 trunk."""
 
 import math
-from collections.abc import Iterator
 from typing import Self
 
 import torch
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from SAMI2ILib.errors import InputError, ShapeError
+from SAMI2ILib.models.slice_size import check_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -124,25 +124,4 @@ class Encoder(nn.Module):
             raise ShapeError(
                 f"slices must be (B, 1, H, W) or (B, 3, H, W), got {tuple(slices.shape)}."
             )
-        height, width = slices.shape[-2:]
-        multiple = self.size_multiple
-        if height % multiple or width % multiple or not height or not width:
-            allowed = " or ".join(
-                f"{rows}x{columns}"
-                for rows in _nearest(height, multiple)
-                for columns in _nearest(width, multiple)
-            )
-            raise ShapeError(
-                f"slices must have a height and width that are multiples of {multiple}, got "
-                f"{height}x{width}.",
-                f"Pad or crop to {allowed}.",
-            )
-
-
-def _nearest(size: int, multiple: int) -> Iterator[int]:
-    """Yield the positive multiples next to a size: one if it is a multiple itself, else two."""
-    below = size // multiple * multiple
-    if below:
-        yield below
-    if below != size or not below:
-        yield below + multiple
+        check_size(slices, self.size_multiple)

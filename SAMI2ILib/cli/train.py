@@ -127,9 +127,11 @@ def _run(
     if args.export_only:
         return _export(args, config, load_result(config, selection, args.output, weights),
                        selection, weights, console)  # fmt: skip
-    _print_plan(args, config, selection, weights, device, world, console)
+    plan = _plan(args, config, selection, weights, device, world, console)
+    for line in plan:
+        console.say(line) if args.dry_run and world.is_main else console.note(line)
     if args.dry_run:
-        console.result({"dry_run": True})
+        console.result({"plan": plan})
         return 0
     with _stop_requested() as stop:
         result = train(
@@ -228,7 +230,7 @@ def _choose_device(config: "TrainingConfig", request: str, world: "World") -> "D
     return device
 
 
-def _print_plan(
+def _plan(
     args: argparse.Namespace,
     config: "TrainingConfig",
     selection: "Selection",
@@ -236,22 +238,21 @@ def _print_plan(
     device: "Device",
     world: "World",
     console: Console,
-) -> None:
-    """Say what is about to happen; a run that goes on is not measured again."""
-    from SAMI2ILib.training.checkpoint import load_checkpoint
+) -> list[str]:
+    """What is about to happen; a run that goes on is not measured again."""
+    from SAMI2ILib.training.checkpoint import has_checkpoint
     from SAMI2ILib.training.loop import open_session
     from SAMI2ILib.training.plan import describe_plan, measure_steps, steps_to_measure
     from SAMI2ILib.training.schedule import Schedule
 
     session = open_session(config, selection, weights, device.name, device.dtype, world)
     steps = steps_to_measure(Schedule(config, selection.slices), args.dry_run)
-    begins = args.dry_run or load_checkpoint(args.output)[0] is None
-    measurement = None
-    if steps and begins:
+    goes_on = has_checkpoint(args.output) and not args.dry_run
+    measurement, reason = None, "the run goes on" if goes_on else "the run is too short"
+    if steps and not goes_on:
         console.note(f"Measuring {steps} steps ...")
         measurement = measure_steps(session, selection, steps, peak_memory_bytes)
-    for line in describe_plan(session, selection, measurement):
-        console.note(line) if not args.dry_run else console.say(line)
+    return describe_plan(session, selection, measurement, reason)
 
 
 def _export(

@@ -69,6 +69,11 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
         return content, f"{error.message} The run goes on from the one before it."
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run in this folder goes on instead of beginning."""
+    return (folder / CHECKPOINT_NAME).is_file() or (folder / PREVIOUS_NAME).is_file()
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read one file.
 

@@ -108,14 +108,20 @@ class Opponent:
             losses[rows, n] = loss.detach()
         return losses
 
-    def step(self, rate_factor: float, world: World) -> None:
+    def step(self, counts: Tensor, rate_factor: float, world: World) -> None:
         """Change the heads by the gradients of all processes.
 
         Args:
+            counts: (T,) crops that have each target, in the batches of all processes together;
+                the heads of a target that none has stay as they are.
             rate_factor: Part of the peak learning rate.
             world: Whose gradients are added up.
         """
         world.sum_gradients(self.parameters)
+        for judge, count in zip(self._each(), counts.tolist(), strict=True):
+            if not count:
+                for parameter in judge.head_parameters():
+                    parameter.grad = None
         for group in self._optimizer.param_groups:
             group["lr"] = rate_factor * self._options.learning_rate
         self._optimizer.step()

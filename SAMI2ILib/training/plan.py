@@ -79,9 +79,16 @@ def steps_to_measure(schedule: Schedule, is_dry_run: bool) -> int:
 
 
 def describe_plan(
-    session: Session, selection: Selection, measurement: Measurement | None
+    session: Session, selection: Selection, measurement: Measurement | None, reason: str = ""
 ) -> list[str]:
-    """Write the plan, a line a topic."""
+    """Write the plan, a line a topic.
+
+    Args:
+        session: As it begins.
+        selection: Who trains and who validates.
+        measurement: What a few steps took; None where none was measured.
+        reason: Why none was.
+    """
     config = session.config
     schedule = Schedule(config, selection.slices)
     lines = [f"Recipe      {recipe_label(config)}"]
@@ -98,7 +105,7 @@ def describe_plan(
     lines.append(f"Steps       {_steps(config, selection, session.world.size)}")
     lines.append(f"Parameters  {_parameters(session)}")
     if measurement is None:
-        lines.append("Time        not measured: the run is as short as a measurement")
+        lines.append(f"Time        not measured: {reason}")
         return lines
     if measurement.memory_bytes is not None:
         where = session.device if session.device.startswith("cuda") else "main memory"

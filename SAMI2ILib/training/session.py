@@ -1,7 +1,7 @@
 """All that changes during a run: network, opponent, optimizers, average; and how one step goes."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -102,7 +102,7 @@ class Session:
             if self.opponent is not None:
                 losses[-1] = self.opponent.backward(prediction, crops, weights)
             sums += torch.stack([term.detach().sum(dim=0) for term in losses])
-        self._descend(rate_factor)
+        self._descend(counts, rate_factor)
         return sums
 
     def translate(self, source: Tensor) -> Tensor:
@@ -184,8 +184,11 @@ class Session:
         else:
             yield
 
-    def _descend(self, rate_factor: float) -> None:
+    def _descend(self, counts: Tensor, rate_factor: float) -> None:
         plan = self.config.optimization
+        for target, count in zip(self.config.targets, counts.tolist(), strict=True):
+            if not count:  # several processes have made zeros, by which momentum would go on
+                _forget(self.network.translator(target).decoder.parameters())
         if plan.clip:
             nn.utils.clip_grad_norm_(self.trained, plan.clip)
         for group in self.optimizer.param_groups:
@@ -193,6 +196,11 @@ class Session:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.opponent is not None:
-            self.opponent.step(rate_factor, self.world)
+            self.opponent.step(counts, rate_factor, self.world)
         if self.average is not None:
             self.average.update()
+
+
+def _forget(parameters: Iterable[nn.Parameter]) -> None:
+    for parameter in parameters:
+        parameter.grad = None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.training.distributed import World, connected, world_of_environment
-from SAMI2ILib.training.loop import train
+from SAMI2ILib.training.loop import _go_on, train
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TOLERANCE = 2e-4
@@ -43,6 +44,13 @@ def test_single_process_needs_no_connection():
 def test_more_processes_than_crops_are_refused(config, selection, tmp_path):
     with pytest.raises(InputError, match="3 processes cannot share a batch of 2"):
         train(config, selection, tmp_path, world=World(0, 3))
+
+
+def test_processes_that_see_other_folders_are_stopped(config, tmp_path):
+    world = SimpleNamespace(size=2, is_main=True, sum=lambda tensor: tensor + 40)
+    session = SimpleNamespace(config=config, device="cpu", world=world)
+    with pytest.raises(InputError, match="do not see the same checkpoint"):
+        _go_on(session, "{}", tmp_path, lambda _text: None)
 
 
 def losses(run):

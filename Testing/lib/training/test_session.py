@@ -144,6 +144,38 @@ def test_checkpoint_of_a_frozen_encoder_leaves_it_out_and_goes_on_bit_for_bit(
         assert torch.equal(value, other.average.tensors[name]), name
 
 
+def test_target_that_no_crop_has_leaves_its_decoder_and_its_judge(configure, selection, tiny_clip):
+    config = configure(optimization=ADVERSARIAL, discriminator=judged_by(tiny_clip("tiny-vit")))
+    session = Session(config, find_weights(config))
+    both, bert = selection.training[0], [[selection.training[0][1]]]
+    session.step(next(load_batches(config, [both[:1]], 0, World())), torch.tensor([2.0, 2.0]), 1.0)
+    parameters = [
+        *session.network.decoders["PD"].parameters(),
+        *session.opponent._judges[1].head_parameters(),
+    ]
+    before = [p.detach().clone() for p in parameters]
+    # as several processes do it: every decoder takes part, with gradients of zero
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    session.step(next(load_batches(config, bert, 1, World())), torch.tensor([2.0, 0.0]), 1.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))
+
+
+def test_memory_layout_changes_no_result(configure, selection):
+    sums = []
+    for channels_last in (False, True):
+        config = configure(channels_last=channels_last, decoder={"detail_width": 4})
+        sums.append(step(Session(config, StartingWeights()), selection))
+    torch.testing.assert_close(sums[0], sums[1], rtol=1e-4, atol=1e-5)
+
+
+def test_clip_encoder_without_its_weights_is_not_built(configure, tiny_clip):
+    tiny_clip("tiny-rn")
+    config = configure(encoder={"variant": "clip:tiny-rn/", "hiera": None})
+    with pytest.raises(TypeError, match="find_weights gives the file of a CLIP encoder"):
+        Session(config, StartingWeights())
+
+
 def test_average_follows_the_weights_slowly(configure, selection):
     config = configure(optimization={"ema": 0.75, "warm_up": 0.0})
     session = Session(config, StartingWeights())

@@ -25,7 +25,7 @@ _started: list[Any] = []
 
 
 def start() -> Any:
-    """The running host; the first call takes about three seconds.
+    """The running host; the first call takes about two seconds.
 
     Raises:
         RuntimeError: A package is missing, or SLICER_PYTHON_LAYER is no such folder.

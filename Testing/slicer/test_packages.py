@@ -71,8 +71,16 @@ def test_installed_versions_have_canonical_names():
     assert all(name == name.lower() and "_" not in name for name in versions)
 
 
-def test_is_importable_does_not_import():
-    assert packages.isImportable("SimpleITK") == (packages.isImportable("SimpleITK._SimpleITK"))
+def test_folder_that_a_cut_off_uninstallation_left_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "~orch-2.9.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "pytest" in packages.installedVersions()
+
+
+def test_module_is_looked_for_without_importing_it(tmp_path, monkeypatch):
+    (tmp_path / "sami2i_trial.py").write_text("raise RuntimeError", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packages.isImportable("sami2i_trial")
     assert not packages.isImportable("no_such_module")
 
 

@@ -79,6 +79,10 @@ def test_asset_path_finds_the_schema_in_an_unpacked_wheel(tmp_path):
     in_tree = {p.relative_to(source) for p in (source / "SAMI2ILib").rglob("*") if p.is_file()}
     only_for_slicer = {Path("SAMI2ILib/CMakeLists.txt")}
     assert {path for path in in_tree if not (installed / path).is_file()} == only_for_slicer
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    needs = metadata.read_text(encoding="utf-8")
+    assert "Requires-Dist: torch>=2.5.1" in needs
+    assert "Requires-Dist: scikit-image>=0.22" in needs
 
 
 def test_asset_path_says_which_file_is_missing():

@@ -64,6 +64,7 @@ NEWEST = {
     "pillow": ("13.0.0", []),
     "platformdirs": ("4.14.7", []),
     "portalocker": ("4.4.2", []),
+    "pydicom": ("3.0.2", []),
     "pyyaml": ("6.0.3", []),
     "referencing": (
         "0.37.0",

@@ -104,3 +104,5 @@ def start_with(session: Session, folder: Path) -> None:
             f"The run in {folder} trained another network: {error.message}",
             "Start from a run with the same encoder, decoder and targets.",
         ) from error
+    if session.average is not None:
+        session.average.load(session.trained_weights())

@@ -146,11 +146,13 @@ def test_run_can_be_made_longer(configure, tmp_path):
     assert train(longer, selection, tmp_path).state.step == 3
 
 
-def test_new_run_starts_from_the_weights_of_another(configure, config, selection, tmp_path):
+@pytest.mark.parametrize("ema", [0.0, 0.99])
+def test_new_run_starts_from_the_weights_of_another(configure, config, selection, tmp_path, ema):
     for name in ("first", "second", "empty"):
         (tmp_path / name).mkdir()
     first = train(config, selection, tmp_path / "first")
-    still = configure(optimization={"learning_rate": 1e-12, "ema": 0.0})
+    # of another seed: an average that began at the new run's own weights would show
+    still = configure(optimization={"learning_rate": 1e-12, "ema": ema}, seed=5)
     second = train(still, selection, tmp_path / "second", start_from=tmp_path / "first")
     for name, value in first.network.state_dict().items():
         torch.testing.assert_close(value, second.network.state_dict()[name], atol=1e-8, rtol=1e-6)

@@ -189,32 +189,25 @@ class CohortRun:
         )
 
     def _find_earlier(self, case: Case) -> Outcome | None:
-        """What became of a case whose result is there."""
-        record = self._result_of(case)
-        if record is None:
-            return None
-        logged = read_log(log_path(self.folder, case))
-        if logged is not None and not logged.failed and logged.model_sha256 == self.model.sha256:
-            return logged
-        warnings = tuple(Notice(**warning) for warning in record["warnings"])
-        return self._outcome(case, warnings=warnings)
-
-    def _result_of(self, case: Case) -> dict[str, Any] | None:
-        """The sidecar of a result that is there, whole, from this source and by this model."""
+        """What became of a case whose result is there: whole, from this source, by this model."""
         image = self.folder / case.output
         record = read_record(sidecar_path(image))
         if record is None or not image.is_file() or not case.source.exists():
             return None
         try:
+            if record["model"]["sha256"] != self.model.sha256:
+                return None
             source = describe_source_file(case.source, case.series_uid)
-            is_this = (
-                record["model"]["sha256"] == self.model.sha256
-                and record["source"]["sha256"] == source["sha256"]
-                and record["volume"]["sha256"] == file_sha256(image)
-            )
+            hashes = source["sha256"], file_sha256(image)
+            if hashes != (record["source"]["sha256"], record["volume"]["sha256"]):
+                return None
+            warnings = tuple(Notice(**warning) for warning in record["warnings"])
         except (LookupError, TypeError):  # changed by hand
             return None
-        return record if is_this else None
+        logged = read_log(log_path(self.folder, case))
+        if logged is not None and not logged.failed and logged.model_sha256 == self.model.sha256:
+            return logged
+        return self._outcome(case, warnings=warnings)
 
 
 def _wait_for(future: Future[_Result]) -> _Result:

@@ -117,6 +117,22 @@ def test_second_run_keeps_what_is_there_and_repairs_the_rest(
     assert {row["status"] for row in read_table(out).values()} == {"done"}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("warnings", [1]), ("warnings", None), ("volume", {}), ("model", "x")]
+)
+def test_result_whose_record_was_changed_is_made_anew(
+    make_cohort, run_cohort, tmp_path, field, value
+):
+    folder = make_cohort(1)
+    run_cohort(folder)
+    sidecar = tmp_path / "out/p000_T1_synth-T2.json"
+    record = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps({**record, field: value}))
+    outcome = run_cohort(folder)
+    assert (outcome.code, outcome.out.split(":")[0]) == (0, "1 done, 0 failed")
+    assert json.loads(sidecar.read_text())[field] == record[field]
+
+
 def test_other_model_makes_the_results_anew(
     make_cohort, run_cohort, sami2i, tiny_model_file, tmp_path
 ):

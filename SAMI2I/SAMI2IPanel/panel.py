@@ -17,6 +17,7 @@ from SAMI2IPanel.protocol import Outcome, PanelError
 from SAMI2IPanel.readiness import whyNotReady
 from SAMI2IPanel.sections.choices import ChoicesSection
 from SAMI2IPanel.sections.compare import CompareSection
+from SAMI2IPanel.sections.export import ExportSection
 from SAMI2IPanel.sections.run import RunSection
 from SAMI2IPanel.sections.status import StatusSection
 from SAMI2IPanel.sections.store import StoreSection
@@ -45,6 +46,7 @@ class Panel(VTKObservationMixin):
         self.status = StatusSection(ui, logic, Dependencies(), self.update, self.run.addToLog)
         self.choices = ChoicesSection(ui, parameters, self.update)
         self.compare = CompareSection(ui, parameters)
+        self.export = ExportSection(ui, parameters)
         self.store = StoreSection(ui, self._runStoreCommand)
         ui.applyButton.connect("clicked(bool)", self.onApply)
         ui.cancelButton.connect("clicked(bool)", self.onCancel)
@@ -85,6 +87,7 @@ class Panel(VTKObservationMixin):
         busy = bool(self.busyWith)
         self.choices.update()
         self.compare.update(busy)
+        self.export.update()
         self.store.update(busy)
         situation = {"busyWith": self.busyWith, "statusProblem": self.status.problem}
         reason = whyNotReady(self.choices.describe(situation))

@@ -16,7 +16,6 @@ from SAMI2ILib.dicom.synthesis import Synthesis
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.volume import Volume
-from SAMI2ILib.inference.source_file import describe_source_file
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,9 @@ def check_new_folder(folder: Path) -> None:
 
 def _check_source_content(record: dict[str, Any], folder: Path, series_uid: str | None) -> None:
     """Where the record names a DICOM series by its content, the source has to be that one."""
+    # Not at load time: Slicer's own process may lack the packages that a translation needs.
+    from SAMI2ILib.inference.source_file import describe_source_file
+
     made_from = record["source"]
     if not str(made_from.get("file", "")).startswith("DICOM series"):
         return

@@ -1,7 +1,8 @@
 """What all instances of a synthetic series share: patient, study, series, equipment, origin."""
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -35,6 +36,7 @@ _ALSO_COPIED = (
     "TimezoneOffsetFromUTC", "BodyPartExamined", "AnatomicRegionSequence", "Laterality",
     "PatientPosition", "PositionReferenceIndicator",
 )  # fmt: skip
+_ALSO_GIVEN = ("StudyInstanceUID", "StudyDescription", "PatientComments")
 _SCANNER = (
     "Manufacturer", "ManufacturerModelName", "StationName", "DeviceSerialNumber",
     "SoftwareVersions", "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName",
@@ -60,11 +62,14 @@ class ExportOptions:
         series_number: For the series list; 9000 more than the source's where left out.
         synthetic_data_attribute: Set Synthetic Data (0008,001C) to YES. Validators and archives
             that know the standard as it was before 2023 call it an error.
+        patient: Values for patient and study by DICOM keyword (`PatientID`), where there is no
+            source; empty values and other keywords are ignored.
     """
 
     burn_in_mark: bool = False
     series_number: int | None = None
     synthetic_data_attribute: bool = False
+    patient: Mapping[str, str] = field(default_factory=dict)
 
 
 def series_header(
@@ -83,7 +88,7 @@ def series_header(
     header.SpecificCharacterSet = "ISO_IR 192"
     header.SOPClassUID, header.Modality = MR_IMAGE_STORAGE, "MR"
     if source is None:
-        _set_unknown_patient(header, synthesis)
+        _set_unknown_patient(header, synthesis, options.patient)
     else:
         _copy(header, source.header, (*_PATIENT_AND_STUDY, *_ALSO_COPIED))
         header.StudyInstanceUID = str(source.header.StudyInstanceUID)
@@ -103,12 +108,16 @@ def series_header(
     return header
 
 
-def _set_unknown_patient(header: Any, synthesis: Synthesis) -> None:
+def _set_unknown_patient(header: Any, synthesis: Synthesis, given: Mapping[str, str]) -> None:
     known = synthesis.source_sha256 or new_uid()
     digits = known.replace(".", "")[-_PSEUDONYM_DIGITS:].upper()
     header.PatientName, header.PatientID = f"SYNTHETIC^{digits}", f"SYNTHETIC-{digits}"
     header.StudyID = digits
-    header.StudyInstanceUID = uid_for(f"study of {known}")
+    for keyword in (*_PATIENT_AND_STUDY, *_ALSO_GIVEN):
+        if given.get(keyword):
+            setattr(header, keyword, given[keyword])
+    if not given.get("StudyInstanceUID"):
+        header.StudyInstanceUID = uid_for(f"study of {known} {given.get('PatientID', '')}")
     header.FrameOfReferenceUID = uid_for(f"frame of reference of {known}")
 
 

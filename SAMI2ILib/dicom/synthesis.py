@@ -8,7 +8,6 @@ from typing import Any
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.output_files import read_record, sidecar_path
-from SAMI2ILib.weights import file_sha256
 
 _NAME_LENGTH = 64
 _MESSAGE_LENGTH = 500
@@ -88,6 +87,8 @@ def read_sidecar(image: Path) -> dict[str, Any]:
 
 def check_volume(record: dict[str, Any], image: Path) -> tuple[Notice, ...]:
     """Say a doubt where the volume is no longer the file that its record describes."""
+    from SAMI2ILib.weights import file_sha256  # not at load time, as in `export`
+
     written = record.get("volume")
     if not isinstance(written, dict) or written.get("sha256") == file_sha256(image):
         return ()

@@ -124,6 +124,29 @@ def test_results_of_one_source_file_share_a_study_of_an_unknown_patient(
     assert "SourceImageSequence" not in one
 
 
+def test_patient_and_study_can_be_given_where_there_is_no_source(export, save_source):
+    given = {"PatientName": "Doe^Jane", "PatientID": "77", "StudyDate": "20260101",
+             "PatientSex": "", "Modality": "CT"}  # fmt: skip
+    instance = export(patient=given)[0]
+    assert (instance.PatientName, instance.PatientID) == ("Doe^Jane", "77")
+    assert (instance.StudyDate, instance.PatientSex, instance.Modality) == ("20260101", "", "MR")
+
+
+def test_a_given_patient_does_not_replace_that_of_a_source(export, save_source):
+    assert export(save_source(), patient={"PatientID": "77"})[0].PatientID == "4711"
+
+
+def test_two_given_patients_share_no_study(make_volume, record, tmp_path):
+    studies = [
+        export_series(
+            make_volume(), record, tmp_path / name,
+            options=ExportOptions(patient={"PatientID": name}),
+        ).study_uid
+        for name in ("a", "b")
+    ]  # fmt: skip
+    assert studies[0] != studies[1]
+
+
 def test_record_without_a_hash_gets_a_study_of_its_own(make_volume, record, tmp_path):
     record["source"] = {"node": "T1"}
     first = export_series(make_volume(), record, tmp_path / "1")

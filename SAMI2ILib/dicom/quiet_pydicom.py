@@ -1,14 +1,24 @@
 """pydicom, imported when it is first needed, kept quiet, and the same in versions 2.4 and 3."""
 
 import logging
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# What pydicom raises for a value that breaks its own format; the text may quote the value.
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What pydicom raises for a file or value that breaks the format; the text may quote values."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        ValueError, TypeError, LookupError, AttributeError, OverflowError, EOFError, OSError,
+        NotImplementedError, RecursionError, struct.error, zlib.error,
+        BytesLengthException, InvalidDicomError,
+    )  # fmt: skip
 
 
 @contextmanager

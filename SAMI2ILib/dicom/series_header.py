@@ -8,7 +8,7 @@ from typing import Any
 
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.dicom import codes
-from SAMI2ILib.dicom.quiet_pydicom import UNREADABLE
+from SAMI2ILib.dicom.quiet_pydicom import unreadable
 from SAMI2ILib.dicom.source_series import SourceSeries
 from SAMI2ILib.dicom.synthesis import Synthesis
 from SAMI2ILib.dicom.uids import new_uid, uid_for
@@ -142,7 +142,7 @@ def _set_series(
 def _source_number(source: SourceSeries | None) -> int:
     try:
         return int(source.header.get("SeriesNumber") or 1) if source else 1
-    except UNREADABLE:
+    except unreadable():
         return 1
 
 
@@ -215,5 +215,5 @@ def _copy(target: Any, source: Any, keywords: tuple[str, ...]) -> None:
             continue
         try:
             target[keyword] = copy.deepcopy(source[keyword])
-        except UNREADABLE:
+        except unreadable():
             continue

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.dicom.quiet_pydicom import UNREADABLE, quiet_pydicom
+from SAMI2ILib.dicom.quiet_pydicom import quiet_pydicom, unreadable
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.imaging.dicom_checks import check_dicom_lengths
 from SAMI2ILib.imaging.header_checks import is_dicom_file
 
 _ANOTHER = "Give the folder of the one series that the volume was made from."
@@ -90,10 +91,11 @@ def _files_of(folder: Path) -> list[Path]:
 def _read_header(pydicom: Any, path: Path) -> tuple[str, Any]:
     """Series Instance UID and `pydicom.Dataset` of a file."""
     try:
+        check_dicom_lengths(path)
         header = pydicom.dcmread(path, stop_before_pixels=True)
         header.decode()
         series_uid = str(header.SeriesInstanceUID)
-    except (*UNREADABLE, pydicom.errors.InvalidDicomError, OSError):
+    except unreadable():
         # Not `from error`: pydicom's text may quote the patient.
         raise InputError(
             f"{path.name} cannot be read as DICOM.", "Export the series again."
@@ -152,19 +154,24 @@ def _sorted_series(headers: list[Any], name: str) -> SourceSeries:
             for header in headers
         ]
         rows, columns = int(headers[0].Rows), int(headers[0].Columns)
-    except UNREADABLE:
+        thickness_mm = float(headers[0].get("SliceThickness") or 1.0)
+        if not all(np.isfinite(one.position_lps).all() for one in slices):
+            raise ValueError
+        if not (np.isfinite(axes).all() and min(between_rows, between_columns, thickness_mm) > 0):
+            raise ValueError
+    except unreadable():
         raise InputError(f"A slice of {name} does not say where it lies.", _ANOTHER) from None
     slices.sort(key=lambda one: float(one.position_lps @ axes[:, 2]))
-    between_slices = _slice_distance(slices, axes, headers[0], name)
+    between_slices = _slice_distance(slices, axes, thickness_mm, name)
     spacing = (between_columns, between_rows, between_slices)
     return SourceSeries(headers[0], tuple(slices), axes, spacing, (len(slices), rows, columns))
 
 
 def _slice_distance(
-    slices: list[SourceSlice], axes: NDArray[np.float64], header: Any, name: str
+    slices: list[SourceSlice], axes: NDArray[np.float64], thickness_mm: float, name: str
 ) -> float:
     if len(slices) == 1:
-        return float(header.get("SliceThickness") or 1.0)
+        return thickness_mm
     gaps = np.diff([one.position_lps @ axes[:, 2] for one in slices])
     if gaps.min() < _SMALLEST_GAP_MM:
         raise InputError(f"{name} holds two slices at one position.", _ANOTHER)

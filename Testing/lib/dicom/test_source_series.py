@@ -63,6 +63,7 @@ def test_a_damaged_file_is_refused_without_its_content(save_source):
         read_source_series(folder)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")  # this test writes one
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -71,6 +72,9 @@ def test_a_damaged_file_is_refused_without_its_content(save_source):
         ({"StudyInstanceUID": None}, "has no StudyInstanceUID"),
         ({"ImagePositionPatient": None}, "does not say where it lies"),
         ({"PixelSpacing": None}, "does not say where it lies"),
+        ({"PixelSpacing": [0, 1]}, "does not say where it lies"),
+        ({"ImageOrientationPatient": [0] * 6}, "does not say where it lies"),
+        ({"ImagePositionPatient": [1, 2, "nan"]}, "does not say where it lies"),
         ({"ImagePositionPatient": [1, 2, 3]}, "two slices at one position"),
     ],
 )

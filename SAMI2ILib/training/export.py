@@ -203,7 +203,9 @@ def _metrics(
             unit=_NAMES[metric][1],
             region=_NAMES[metric][2],
             value=round(measures[metric], 5),
-            standard_deviation=round(measures[f"{metric}_sd"], 5),
+            standard_deviation=(
+                round(measures[f"{metric}_sd"], 5) if measures["subjects"] > 1 else None
+            ),
             subjects=round(measures["subjects"]),
             data=data[:200],
         )

@@ -78,6 +78,7 @@ def test_model_says_what_it_was_made_from(config, selection, tmp_path):
     nrmse = found["NRMSE", "brain"]
     assert nrmse.value == pytest.approx(result.state.validation["T2"]["brain_nrmse"], abs=1e-5)
     assert (nrmse.subjects, nrmse.data) == (1, "validation subjects carl")
+    assert nrmse.standard_deviation is None  # of a single subject there is none
 
 
 def test_single_target_becomes_one_file_that_the_store_lists(configure, tmp_path):

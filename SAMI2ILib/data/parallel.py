@@ -2,9 +2,12 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from SAMI2ILib.errors import InputError
@@ -15,8 +18,11 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 def run_in_processes(
     function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], workers: int | None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the result of `function(*task)` for each task, as they finish.
+
+    When a task fails, those that run are waited for. When this process is interrupted or killed,
+    or the generator is closed, they end at once: no process outlives this one.
 
     Args:
         function: A function of a module, so that a fresh process can import it.
@@ -36,14 +42,39 @@ def run_in_processes(
         return
     # Spawn works the same on Windows, macOS and Linux, and does not fork a parent with threads.
     context = multiprocessing.get_context("spawn")
-    with _single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # The writing end is open in this process alone. The system closes it when the process dies,
+    # however it dies, and the workers read the end of it.
+    reader, writer = context.Pipe(duplex=False)
+    with (
+        reader,
+        writer,
+        _single_threaded_children(),
+        ProcessPoolExecutor(workers, context, _live_with_parent, (reader,)) as pool,
+    ):
         futures = [pool.submit(function, *task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except (KeyboardInterrupt, GeneratorExit):
+            writer.close()
+            raise
         finally:
             for future in futures:
                 future.cancel()
+
+
+def _live_with_parent(parent: Connection) -> None:
+    """Make a worker process end, in the middle of its task, when the other end is closed."""
+    # Ctrl-C reaches the whole group of processes; the parent decides what becomes of the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait() -> None:
+        try:
+            parent.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 @contextmanager

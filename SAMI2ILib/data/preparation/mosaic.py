@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from SAMI2ILib.errors import MissingError
 
 _PANEL_INCHES, _DOTS_PER_INCH = 2.2, 100
 _EDGE_SIGMA_MM = 1.5
-_EDGE_SHARE = 0.06  # of the pixels of the head
+_EDGE_SHARE = 0.2  # of the region's pixels, before edges are thinned
 _BESIDE_MIDLINE = 0.47  # of the head's width
 _HEIGHT_IN_BRAIN = 0.6  # of the chosen slices: the ventricles
 
@@ -66,6 +66,14 @@ def save_mosaic(
         figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
 
 
+class _Plane(NamedTuple):
+    """One cut: (S, S) each."""
+
+    reference: NDArray[np.float32]
+    moved: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+
+
 def _draw_row(line: Any, row: QualityRow, subject: SubjectSlices, grid: str) -> None:
     planes = _planes(subject, row.contrast, grid)
     placement = row.placement
@@ -76,7 +84,10 @@ def _draw_row(line: Any, row: QualityRow, subject: SubjectSlices, grid: str) -> 
         f"{' '.join(row.codes)}"
     )
     line[0].set_title(title, color="white", fontsize=7, loc="left", pad=2)
-    panels = [(planes[0][0], None), *((moved, _edges(still)) for still, moved in planes)]
+    panels = [
+        (planes[0].reference, None),
+        *((plane.moved, _edges(plane.reference, plane.inside)) for plane in planes),
+    ]
     for axes, (image, edges) in zip(line, panels, strict=True):
         axes.set_axis_off()
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
@@ -84,21 +95,21 @@ def _draw_row(line: Any, row: QualityRow, subject: SubjectSlices, grid: str) -> 
             axes.imshow(np.ma.masked_where(~edges, edges), cmap="autumn", alpha=0.8)
 
 
-def _planes(
-    subject: SubjectSlices, contrast: str, grid: str
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Axial, coronal, sagittal cuts through reference and contrast: 1 mm a pixel, head up."""
-    foreground = np.argwhere(subject.foreground(grid))
-    low, high = foreground.min(axis=0), foreground.max(axis=0) + 1
-    k, j, i = slices = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    # slices count upwards, rows of a picture downwards
-    pair = [
-        np.nan_to_num(subject.volume(name)[slices].astype(np.float32))[::-1]
-        for name in (grid, contrast)
-    ]
+def _planes(subject: SubjectSlices, contrast: str, grid: str) -> list[_Plane]:
+    """Axial, coronal, sagittal cuts through the head: 1 mm a pixel, head up."""
+    head = subject.foreground(grid)
+    brain = subject.brain()
+    found = np.argwhere(head)
+    low, high = found.min(axis=0), found.max(axis=0) + 1
+    k, j, i = box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    volumes = (
+        np.nan_to_num(subject.volume(grid)[box].astype(np.float32)),
+        np.nan_to_num(subject.volume(contrast)[box].astype(np.float32)),
+        (head if brain is None else brain)[box].astype(np.float32),
+    )
     height = subject.slices[int(_HEIGHT_IN_BRAIN * (len(subject.slices) - 1))]
     across = (
-        k.stop - 1 - height,
+        min(max(height - k.start, 0), k.stop - k.start - 1),
         (j.stop - j.start) // 2,
         int(_BESIDE_MIDLINE * (i.stop - i.start)),
     )
@@ -106,8 +117,10 @@ def _planes(
     planes = []
     for axis, number in enumerate(across):
         spacing = spacing_kji[:axis] + spacing_kji[axis + 1 :]
-        still, moved = (_square(np.take(v, number, axis), spacing) for v in pair)
-        planes.append((still, moved))
+        cuts = [_square(np.take(volume, number, axis), spacing) for volume in volumes]
+        if axis > 0:  # slices count upwards, rows of a picture downwards
+            cuts = [cut[::-1] for cut in cuts]
+        planes.append(_Plane(cuts[0], cuts[1], cuts[2] > 0.5))
     return planes
 
 
@@ -121,17 +134,20 @@ def _square(image: NDArray[np.float32], spacing_mm: tuple[float, ...]) -> NDArra
     return np.pad(zoomed, pad)
 
 
-def _edges(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The strongest edges, as many as a fixed share of the head, one pixel wide."""
+def _edges(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The strongest edges within a region, as many as a fixed share of it, one pixel wide."""
     from skimage.feature import canny
 
-    head = image > 0.05
-    share = 1 - _EDGE_SHARE * float(head.mean()) if head.any() else 1.0
+    if not inside.any():
+        return inside
+    low, high = np.percentile(image[inside], (5, 95))
+    share = 1 - _EDGE_SHARE * float(inside.mean())
     edges: NDArray[np.bool_] = canny(  # type: ignore[no-untyped-call]
-        image,
+        np.clip((image - low) / max(high - low, 1e-3), 0, 1),
         sigma=_EDGE_SIGMA_MM,
-        low_threshold=share - 0.06,
+        low_threshold=2 * share - 1,
         high_threshold=share,
+        mask=inside,
         use_quantiles=True,
     )
     return edges

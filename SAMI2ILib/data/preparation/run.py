@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -170,10 +171,14 @@ def _prepare_all(
         _tell(outcome, on_remark)
     on_progress(len(outcomes), len(cases))
     try:
-        for outcome in run_in_processes(_prepare_one, tasks, jobs):
-            outcomes.append(outcome)
-            _tell(outcome, on_remark)
-            on_progress(len(outcomes), len(cases))
+        with closing(run_in_processes(_prepare_one, tasks, jobs)) as results:
+            for outcome in results:
+                outcomes.append(outcome)
+                _tell(outcome, on_remark)
+                on_progress(len(outcomes), len(cases))
+    except KeyboardInterrupt:
+        remove_leftovers(folder / SUBJECTS_FOLDER)  # of the processes, which have ended by now
+        raise
     except BrokenProcessPool as error:
         raise OutOfMemoryError(
             "A process of the preparation was ended by the system, most likely for want of memory.",

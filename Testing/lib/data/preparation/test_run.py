@@ -181,6 +181,7 @@ def test_process_that_dies_is_reported_as_want_of_memory(ixi_folder, tmp_path, m
 
     def die(*_arguments):
         raise BrokenProcessPool
+        yield
 
     monkeypatch.setattr(module, "run_in_processes", die)
     with pytest.raises(OutOfMemoryError, match="A process of the preparation was ended"):
@@ -241,3 +242,29 @@ def test_registration_that_tells_less_than_others_stands_out_first():
 def test_few_subjects_are_not_compared_and_a_loss_is_said():
     (row, *_) = quality_rows(make_records([0.4, 0.9]), {"s0": "train", "s1": "test"})
     assert (row.subject, row.z, row.codes) == ("s0", 0.0, ["registration-lost"])
+
+
+@pytest.mark.slow
+def test_simulated_ixi_at_full_size_is_registered_within_a_third_of_a_voxel(tmp_path):
+    """Three sites, sagittal T1s, one subject without a PD, one half of a T2."""
+    from SAMI2ILib.data.simulation.ixi import draw_subjects, simulate_ixi
+    from SAMI2ILib.data.simulation.sources import mix_sources
+
+    subjects = draw_subjects(4, 2, faults=True)
+    assert {subject.name.split("-")[1] for subject in subjects} == {"Guys", "HH", "IOP"}
+    simulate_ixi(tmp_path / "ixi", sources=mix_sources([], 1.0, 4), count=4, seed=2, faults=True)
+    found = find(tmp_path / "ixi", keep_incomplete=True)
+    assert found.counts == {"T1": 4, "T2": 4, "PD": 3}
+    settings = replace(SETTINGS, spacing_mm=1.0)
+    report = prepare_dataset(found, settings, SplitRule(), tmp_path / "set", jobs=2)
+    assert [remark.name for remark in report.failed] == [subjects[2].name]
+    truth = {subject.name: subject.t1_from_t2 for subject in subjects}
+    for subject in report.dataset.subjects:
+        placed = np.array(subject.details["placements"]["T1"]["to_moving"])
+        error = np.linalg.inv(truth[subject.name]) @ placed
+        degrees = np.rad2deg(np.arccos(np.clip((np.trace(error[:3, :3]) - 1) / 2, -1, 1)))
+        kji = np.argwhere(subject.foreground("T2"))[::500]
+        head = kji[:, ::-1] @ subject.ijk_to_ras[:3, :3].T + subject.ijk_to_ras[:3, 3]
+        moved = head @ error[:3, :3].T + error[:3, 3]
+        assert degrees < 0.3
+        assert np.linalg.norm(moved - head, axis=1).mean() < 0.3

@@ -27,6 +27,7 @@ from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "dataset.json"
+UNFINISHED_FILE: Final = "unfinished.txt"
 SUBJECTS_FOLDER: Final = "subjects"
 MASKS_FILE: Final = "masks.npy"
 SPLITS: Final = ("train", "validation", "test")
@@ -304,7 +305,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        if (folder / SUBJECTS_FOLDER).is_dir():
+        if (folder / UNFINISHED_FILE).is_file():
             raise InputError(
                 f"The dataset {folder} is not finished.", "Run the same `sami2i prepare` again."
             ) from error

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.about import VERSION
-from SAMI2ILib.atomic import atomic_folder, make_folder, write_text
+from SAMI2ILib.atomic import atomic_folder, make_folder, remove_leftovers, write_text
 from SAMI2ILib.data.dataset import (
     BRAIN_BIT,
     FORMAT_VERSION,
@@ -22,9 +22,10 @@ from SAMI2ILib.data.dataset import (
     MAX_CONTRASTS,
     SPLITS,
     SUBJECTS_FOLDER,
+    UNFINISHED_FILE,
     foreground_bit,
 )
-from SAMI2ILib.errors import InputError, ShapeError
+from SAMI2ILib.errors import InputError, OutputError, ShapeError
 from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 _RECORD_FILE = "subject.json"
@@ -86,6 +87,37 @@ def check_contrast(contrast: str) -> None:
         )
 
 
+def claim_dataset(folder: Path) -> None:
+    """Make a folder for a dataset, or go on with one; never spread over somebody's files.
+
+    Args:
+        folder: New, empty, or a dataset, finished or not.
+
+    Raises:
+        InputError: It holds something else.
+        OutputError: It cannot be written to.
+    """
+    make_folder(folder)
+    is_ours = (folder / UNFINISHED_FILE).is_file() or _is_manifest(folder / MANIFEST_FILE)
+    if not is_ours and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise InputError(
+            f"-o {folder} is not empty and no dataset.", "Choose a new or an empty folder."
+        )
+    write_text("Run the same `sami2i prepare` again to go on.\n", folder / UNFINISHED_FILE)
+    make_folder(folder / SUBJECTS_FOLDER)
+    remove_leftovers(folder / SUBJECTS_FOLDER)
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a `dataset.json` is one of ours: other programs have files of that name."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    keys = {"format_version", "id", "preparation", "split", "subjects"}
+    return isinstance(manifest, dict) and keys <= manifest.keys()
+
+
 def write_subject(dataset: Path, subject: PreparedSubject, request: str) -> dict[str, Any]:
     """Write one subject; it may run in several processes, one subject each.
 
@@ -101,10 +133,15 @@ def write_subject(dataset: Path, subject: PreparedSubject, request: str) -> dict
     Raises:
         InputError: A name is not allowed, or no slice is chosen.
         ShapeError: The arrays do not share one shape.
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or a folder of that name is not a prepared subject.
     """
     shape = _check(subject)
     folder = dataset / SUBJECTS_FOLDER / subject.name
+    if folder.exists() and not (folder / _RECORD_FILE).is_file():
+        raise OutputError(
+            f"{folder} is there and was not written by `sami2i prepare`.",
+            "Move it away, or choose another folder for -o.",
+        )
     make_folder(folder.parent)
     with atomic_folder(folder) as staged:
         files = {
@@ -198,6 +235,7 @@ def write_manifest(
         names = [s["name"] for s in subjects if s["split"] == part]
         write_text("".join(f"{n}\n" for n in names), dataset / f"{part}.txt")
     write_text(_one_line_a_subject(manifest), dataset / MANIFEST_FILE)
+    (dataset / UNFINISHED_FILE).unlink(missing_ok=True)
     return dataset_id
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import make_folder, remove_leftovers
+from SAMI2ILib.atomic import remove_leftovers
 from SAMI2ILib.data.dataset import MANIFEST_FILE, SUBJECTS_FOLDER, SliceDataset, open_dataset
 from SAMI2ILib.data.dataset_writer import (
+    claim_dataset,
     finished_record,
     write_manifest,
     write_subject,
@@ -95,9 +96,10 @@ def prepare_dataset(
         OutputError: The folder cannot be written, or the disk is full.
         OutOfMemoryError: A process was ended, most likely for want of memory.
     """
-    require_matplotlib()  # before the hours, not after them
-    _claim(folder)
-    divide(found.cases, split)  # what is wrong with it is said before the hours, not after them
+    # what is wrong with these is said before the hours, not after them
+    require_matplotlib()
+    divide(found.cases, split)
+    claim_dataset(folder)
     outcomes = _prepare_all(found.cases, settings, folder, jobs, on_progress, on_remark)
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
     failed = sorted(
@@ -130,18 +132,6 @@ def prepare_dataset(
     dataset = open_dataset(folder)
     _draw_worst(rows, dataset, settings.grid, folder / MOSAIC_FILE)
     return PreparationReport(dataset, failed, rows)
-
-
-def _claim(folder: Path) -> None:
-    """Make the folder, or take an earlier dataset; never spread over somebody's files."""
-    make_folder(folder)
-    ours = (folder / SUBJECTS_FOLDER).is_dir() or (folder / MANIFEST_FILE).is_file()
-    if not ours and any(folder.iterdir()):
-        raise InputError(
-            f"-o {folder} is not empty and no dataset.", "Choose a new or an empty folder."
-        )
-    make_folder(folder / SUBJECTS_FOLDER)
-    remove_leftovers(folder / SUBJECTS_FOLDER)
 
 
 def _prepare_all(

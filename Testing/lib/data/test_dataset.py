@@ -12,6 +12,7 @@ import pytest
 from SAMI2ILib.data.dataset import PairedSlices, open_dataset
 from SAMI2ILib.data.dataset_writer import (
     PreparedSubject,
+    claim_dataset,
     finished_record,
     write_manifest,
     write_subject,
@@ -177,6 +178,7 @@ def test_manifest_that_is_not_right_is_refused(folder, change, message):
 def test_folder_without_a_manifest_is_no_dataset_or_an_unfinished_one(folder, tmp_path):
     with pytest.raises(InputError, match="is no dataset"):
         open_dataset(tmp_path / "nowhere")
+    claim_dataset(folder)
     (folder / "dataset.json").unlink()
     with pytest.raises(InputError, match="is not finished"):
         open_dataset(folder)
@@ -224,9 +226,34 @@ def test_manifest_needs_subjects_and_a_part_for_each(tmp_path):
         write_manifest(tmp_path, [record], {}, contrasts=["T1"])
 
 
-def test_subject_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path):
-    (tmp_path / "subjects").mkdir()
-    (tmp_path / "subjects" / "anna").write_text("a file where the folder should be")
-    with pytest.raises(OutputError, match="'anna' cannot be written"):
+@pytest.mark.parametrize("name", ["dataset.json", "subjects/anna/T1.nii.gz", "thesis.txt"])
+def test_folder_of_other_things_is_not_claimed(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text('{"name": "BRATS", "modality": {"0": "T1"}}')
+    with pytest.raises(InputError, match="is not empty and no dataset"):
+        claim_dataset(tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / name]
+
+
+def test_new_empty_finished_and_unfinished_datasets_are_claimed(folder, tmp_path):
+    claim_dataset(tmp_path / "new")
+    claim_dataset(tmp_path / "new")  # now unfinished
+    claim_dataset(folder)
+    (folder / "unfinished.txt").unlink()
+    claim_dataset(folder)
+    assert open_dataset(folder).by_name.keys() == {"anna", "bert"}
+
+
+def test_folder_that_is_no_prepared_subject_is_never_replaced(tmp_path):
+    scan = tmp_path / "subjects" / "anna" / "T1.nii.gz"
+    scan.parent.mkdir(parents=True)
+    scan.write_bytes(b"the only copy")
+    with pytest.raises(OutputError, match="was not written by `sami2i prepare`"):
         write_subject(tmp_path, make_subject("anna", ("T1",)), "")
-    assert [p.name for p in (tmp_path / "subjects").iterdir()] == ["anna"]
+    assert scan.read_bytes() == b"the only copy"
+
+
+def test_subject_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "subjects").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="cannot be made"):
+        write_subject(tmp_path, make_subject("anna", ("T1",)), "")

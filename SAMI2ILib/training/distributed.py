@@ -87,7 +87,15 @@ def connected(world: World, device: str) -> Iterator[World]:
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    # torchrun keeps one store over its restarts: without a prefix of its own, a new process may
+    # read there the address of one that has died.
+    store, rank, size = next(rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = PrefixStore(f"sami2i-attempt-{attempt}", store)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield world
     finally:

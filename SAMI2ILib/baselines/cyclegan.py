@@ -13,7 +13,7 @@ from SAMI2ILib.baselines.generator import (
 )
 from SAMI2ILib.baselines.residual import (
     MIDDLE,
-    STRIDE,
+    SMALLEST_MULTIPLE,
     ResidualBlock,
     decoding_layers,
     encoding_layers,
@@ -40,6 +40,11 @@ class CycleGanConfig(SliceConfig):
         super().__post_init__()
         check_integer("blocks", self.blocks, 1)
 
+    @property
+    def size_multiple(self) -> int:
+        """As in `SliceConfig`."""
+        return SMALLEST_MULTIPLE
+
 
 class CycleGanGenerator(Generator):
     """Translate slices in one direction.
@@ -52,8 +57,7 @@ class CycleGanGenerator(Generator):
     """
 
     def __init__(self, config: CycleGanConfig) -> None:
-        # twice the stride: one pixel cannot be reflected at its border
-        super().__init__(config, 2 * STRIDE)
+        super().__init__(config)
         width = config.width
         self.encode = encoding_layers(config.slice_channels, width, nn.InstanceNorm2d, bias=True)
         self.blocks = nn.Sequential(

@@ -33,6 +33,11 @@ class SliceConfig:
             raise InputError(f"slice_channels must be 1 or 3, got {self.slice_channels!r}.")
         check_integer("width", self.width, 1)
 
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this number of pixels."""
+        return 1
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return config_to_json(self)
@@ -58,13 +63,16 @@ class Generator(nn.Module, ABC):
 
     Args:
         config: Its sizes.
-        size_multiple: Heights and widths of slices must be multiples of this number of pixels.
     """
 
-    def __init__(self, config: SliceConfig, size_multiple: int) -> None:
+    def __init__(self, config: SliceConfig) -> None:
         super().__init__()
         self.config = config
-        self.size_multiple = size_multiple
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this number of pixels."""
+        return self.config.size_multiple
 
     def forward(self, slices: Tensor) -> Tensor:
         """Translate slices.

@@ -46,6 +46,11 @@ class Pix2PixConfig(SliceConfig):
         check_dropout(self.dropout)
         check_boolean("instance_norm", self.instance_norm)
 
+    @property
+    def size_multiple(self) -> int:
+        """As in `SliceConfig`."""
+        return 1 << self.depth
+
 
 class Pix2PixGenerator(Generator):
     """Translate slices by the U-Net of Pix2Pix.
@@ -60,7 +65,7 @@ class Pix2PixGenerator(Generator):
     """
 
     def __init__(self, config: Pix2PixConfig) -> None:
-        super().__init__(config, 2**config.depth)
+        super().__init__(config)
         widths = [config.width * min(2**level, _WIDEST) for level in range(config.depth)]
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()

@@ -11,6 +11,9 @@ Norm = Callable[[int], nn.Module]
 STRIDE = 4
 """Pixels of a slice along one of the middle's."""
 
+SMALLEST_MULTIPLE = 2 * STRIDE
+"""Of slices: a middle of a single pixel cannot be reflected at its border."""
+
 MIDDLE = 4
 """Channels of the middle, in widths of the first layer."""
 

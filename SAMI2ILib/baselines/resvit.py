@@ -1,6 +1,6 @@
 """ResViT: residual convolutions with one vision transformer, shared by two of the blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from SAMI2ILib.baselines.generator import (
 from SAMI2ILib.baselines.pix2pix import check_dropout
 from SAMI2ILib.baselines.residual import (
     MIDDLE,
+    SMALLEST_MULTIPLE,
     STRIDE,
     ResidualBlock,
     decoding_layers,
@@ -77,6 +78,11 @@ class ResVitConfig(SliceConfig):
                 f"{self.transformer_blocks}."
             )
 
+    @property
+    def size_multiple(self) -> int:
+        """As in `SliceConfig`."""
+        return STRIDE * TOKEN_STRIDE if self.transformer_blocks else SMALLEST_MULTIPLE
+
 
 class ResVit(Generator):
     """Translate slices by ResViT.
@@ -94,8 +100,8 @@ class ResVit(Generator):
     """
 
     def __init__(self, config: ResVitConfig) -> None:
+        super().__init__(config)
         has_transformer = bool(config.transformer_blocks)
-        super().__init__(config, STRIDE * TOKEN_STRIDE if has_transformer else 2 * STRIDE)
         width, middle = config.width, MIDDLE * config.width
         self.encode = encoding_layers(config.slice_channels, width, nn.BatchNorm2d, bias=False)
         self.blocks = nn.ModuleList(
@@ -117,6 +123,23 @@ class ResVit(Generator):
                 features = self.branches[str(number)](features, self.transformer)
             features = block(features)
         return from_signed(self.decode(features))
+
+    def learn_transformer(self, learn: bool) -> None:
+        """Enter the second stage of training, or the first, in which the transformer rests."""
+        self.uses_transformer = learn
+        for part in (self.branches, self.transformer):
+            if part is not None:
+                part.requires_grad_(learn)
+
+    def without_transformer(self) -> "ResVit":
+        """Give the network of the first stage: what this one computes while it rests."""
+        config = self.config
+        if not isinstance(config, ResVitConfig):
+            raise TypeError(f"The configuration of a ResViT is a {type(config).__name__}.")
+        small = ResVit(replace(config, transformer_blocks=()))
+        state = self.state_dict()
+        small.load_state_dict({name: state[name] for name in small.state_dict()})
+        return small
 
 
 class _Branch(nn.Module):

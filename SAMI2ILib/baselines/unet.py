@@ -29,6 +29,11 @@ class UNetConfig(SliceConfig):
         super().__post_init__()
         check_integer("levels", self.levels, 1)
 
+    @property
+    def size_multiple(self) -> int:
+        """As in `SliceConfig`."""
+        return 1 << self.levels
+
 
 class UNet(Generator):
     """Translate slices by a UNet.
@@ -42,7 +47,7 @@ class UNet(Generator):
     """
 
     def __init__(self, config: UNetConfig) -> None:
-        super().__init__(config, 2**config.levels)
+        super().__init__(config)
         widths = [config.width * 2**level for level in range(config.levels + 1)]
         self.first = _two_convolutions(config.slice_channels, widths[0])
         self.down = nn.ModuleList(

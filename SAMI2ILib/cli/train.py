@@ -45,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
-        "--download-clip", action="store_true",
-        help="fetch the weights of CLIP through open_clip where they are not on this machine",
+        "--download-weights", dest="download", action="store_true",
+        help="fetch pre-trained weights that are not on this machine: CLIP's through open_clip, "
+        "those of ResViT's transformer through timm",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument(
@@ -57,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 # flag, its key in the configuration, and help
 _KEY_FLAGS = (
-    ("--recipe", "recipe", str, "demo, paper or fidelity: what the other keys start from"),
+    ("--recipe", "recipe", str, "demo, paper, fidelity, native: what the other keys start from"),
+    ("--family", "family", str, "sam-i2i, or to compare it with: unet, pix2pix, cyclegan, resvit"),
     ("--name", "name", str, "of the run; part of the models' ids"),
     ("--source", "source", str, "contrast that goes in"),
     ("--encoder", "encoder.variant", str, "tiny, small, base_plus, large, demo, clip:MODEL/TAG"),
@@ -119,8 +121,8 @@ def _run(
     from SAMI2ILib.training.starting_weights import find_weights
 
     # one process downloads, the others find what it has brought
-    if args.download_clip and world.is_main:
-        find_weights(config, download_clip=True)
+    if args.download and world.is_main:
+        find_weights(config, download=True)
     world.wait()
     weights = find_weights(config)
     selection = select_subjects(config)

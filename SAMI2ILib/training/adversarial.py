@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ADVERSARIAL_LOSSES = ("nonsaturating", "minimax", "hinge")
+ADVERSARIAL_LOSSES = ("nonsaturating", "minimax", "hinge", "least-squares")
 """By name: the discriminator's cross-entropy with the non-saturating generator, with the literal
-minimax of Eq. 2, or the hinge losses."""
+minimax of Eq. 2, the hinge losses, or the squared distances to 1 and 0."""
 
 
 def discriminator_loss(kind: str, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
@@ -27,6 +27,8 @@ def discriminator_loss(kind: str, real: Sequence[Tensor], fake: Sequence[Tensor]
     """
     if kind == "hinge":
         return _levels(real, lambda x: F.relu(1 - x)) + _levels(fake, lambda x: F.relu(1 + x))
+    if kind == "least-squares":
+        return _levels(real, lambda x: (x - 1) ** 2) + _levels(fake, torch.square)
     return _levels(real, lambda x: F.softplus(-x)) + _levels(fake, F.softplus)
 
 
@@ -41,12 +43,14 @@ def generator_loss(kind: str, fake: Sequence[Tensor]) -> Tensor:
         (B,) float: the mean over the positions of a level, then over the levels.
 
     Source:
-        SAM-I2I, Eq. 2, for "minimax".
+        SAM-I2I, Eq. 2, for "minimax"; Mao et al., arXiv 1611.04076, for "least-squares".
     """
     if kind == "hinge":
         return _levels(fake, torch.neg)
     if kind == "minimax":
         return _levels(fake, lambda x: -F.softplus(x))
+    if kind == "least-squares":
+        return _levels(fake, lambda x: (x - 1) ** 2)
     return _levels(fake, lambda x: F.softplus(-x))
 
 

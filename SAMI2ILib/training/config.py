@@ -1,8 +1,10 @@
 """The training configuration: what a run depends on, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from SAMI2ILib.models import HieraConfig
+from SAMI2ILib.weights.spec import Family
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,35 @@ class DiscriminatorConfig:
 
 
 @dataclass(frozen=True)
+class BaselineOptions:
+    """How a compared system is trained; used where `family` names one.
+
+    Losses are measured on images in [0, 1]; in the [-1, 1] of the papers they are twice as large.
+
+    Attributes:
+        judge_width: Channels of the first layer of PatchGAN.
+        cycle: Weight of the error of going there and back, for CycleGAN.
+        identity: Weight of what a generator changes in images of its own target, for CycleGAN.
+        pool: Translated images that CycleGAN's discriminators remember.
+        paired_l1: Train CycleGAN with pairs, adding `optimization.l1`; false never shows it a pair.
+        pretrained: Start ResViT's transformer from ImageNet; false from random values.
+        checkpoint: File of these weights; empty takes them from `timm`'s cache.
+        first_stage: Part of the budget that ResViT trains without its transformer.
+        second_rate: Learning rate of its second stage, relative to `optimization.learning_rate`.
+    """
+
+    judge_width: int = 64
+    cycle: float = 20.0
+    identity: float = 10.0
+    pool: int = 50
+    paired_l1: bool = False
+    pretrained: bool = False
+    checkpoint: str = ""
+    first_stage: float = 0.0
+    second_rate: float = 1.0
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Random changes of a crop; a probability or range of zero switches one off.
 
@@ -142,7 +173,8 @@ class Optimization:
         accumulate: Micro-batches that a process divides its part of the batch into.
         crop: Height and width of a crop in pixels of the working grid.
         learning_rate: Peak rate of AdamW (with `weight_decay` 0 it is Adam).
-        schedule: "cosine" decays to zero along half a cosine, "constant" stays.
+        schedule: "cosine" decays to zero along half a cosine, "constant" stays, "linear" stays for
+            the first half and falls to zero in the second.
         warm_up: Part of the budget in which the rate rises from zero.
         betas: Of AdamW.
         weight_decay: Of AdamW.
@@ -188,6 +220,10 @@ class TrainingConfig:
         name: Of the run; becomes part of the models' ids: lower case, digits, ". _ -".
         data: Where the subjects come from.
         recipe: The preset that the other keys started from.
+        family: The system: "sam-i2i", or one that it is compared with: "unet", "pix2pix",
+            "cyclegan", "resvit". Those have no encoder and no decoder.
+        generator: Sizes of a compared system, under the names of its configuration in `baselines`;
+            what is left out is as in its paper.
         title: What models call themselves in a list; the name where it is empty.
         source: The contrast that goes in.
         targets: The contrasts that come out; each has a decoder, all share the encoder.
@@ -211,6 +247,7 @@ class TrainingConfig:
     name: str
     data: tuple[DataSource, ...]
     recipe: str = "demo"
+    family: Family = "sam-i2i"
     title: str = ""
     source: str = "T1"
     targets: tuple[str, ...] = ("T2", "PD")
@@ -231,8 +268,20 @@ class TrainingConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderOptions = field(default_factory=DecoderOptions)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    generator: dict[str, Any] = field(default_factory=dict)
+    baseline: BaselineOptions = field(default_factory=BaselineOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimization: Optimization = field(default_factory=Optimization)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether a compared system is trained."""
+        return self.family != "sam-i2i"
+
+    @property
+    def is_unpaired(self) -> bool:
+        """Whether the targets of a crop are of another slice than its source."""
+        return self.family == "cyclegan" and not self.baseline.paired_l1
 
 
 MACHINE_KEYS = (

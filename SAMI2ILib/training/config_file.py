@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.training.baseline_recipes import merge_tables
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.config_rules import check_config
-from SAMI2ILib.training.recipes import merge_tables, with_preset
+from SAMI2ILib.training.recipes import with_preset
 
 T = TypeVar("T")
 
@@ -134,6 +135,14 @@ def _value(hint: Any, value: object, key: str) -> Any:
             raise _wrong_type(key, "a list", value)
         item = get_args(hint)[0]
         return tuple(_value(item, entry, f"{key}[{n}]") for n, entry in enumerate(value))
+    if get_origin(hint) is dict:  # checked by whoever takes it
+        if not isinstance(value, Mapping):
+            raise _wrong_type(key, "a table", value)
+        return dict(value)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise _wrong_type(key, f"one of {', '.join(get_args(hint))}", value)
+        return value
     if hasattr(hint, "__dataclass_fields__"):
         if not isinstance(value, Mapping):
             raise _wrong_type(key, "a table", value)

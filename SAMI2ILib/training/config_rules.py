@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from SAMI2ILib.baselines import GENERATOR_CONFIGS, GeneratorConfig
 from SAMI2ILib.data.dataset import SPLITS
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models.diff_augment import POLICIES
@@ -28,7 +29,7 @@ def check_config(config: TrainingConfig) -> None:
     Raises:
         InputError: A value is out of range; the message names its key.
     """
-    for rules in (_general, _data, _networks, _schedule, _losses, _augmentation):
+    for rules in (_general, _data, _networks, _baseline, _schedule, _losses, _augmentation):
         for key, holds, expected in rules(config):
             if not holds:
                 message = f"'{key}' in the configuration must be {expected}."
@@ -77,6 +78,45 @@ def _networks(config: TrainingConfig) -> Iterator[Rule]:
     yield "discriminator.augment", set(judge.augment) <= set(POLICIES), f"of {', '.join(POLICIES)}"
 
 
+def _baseline(config: TrainingConfig) -> Iterator[Rule]:
+    options, plan = config.baseline, config.optimization
+    yield "generator", config.is_baseline or not config.generator, "empty for sam-i2i"
+    yield "baseline.judge_width", options.judge_width >= 1, "at least 1"
+    yield "baseline.cycle", options.cycle >= 0, "zero or above"
+    yield "baseline.identity", options.identity >= 0, "zero or above"
+    yield "baseline.pool", options.pool >= 0, "zero or above"
+    yield "baseline.first_stage", 0 <= options.first_stage < 1, "in [0, 1)"
+    yield "baseline.second_rate", options.second_rate > 0, "above zero"
+    if not config.is_baseline:
+        return
+    is_resvit = config.family == "resvit"
+    yield "baseline.first_stage", is_resvit or not options.first_stage, "zero but for resvit"
+    yield "baseline.pretrained", is_resvit or not options.pretrained, "false but for resvit"
+    taken = "slice_channels" not in config.generator
+    yield "generator.slice_channels", taken, "left out: context_slices says it"
+    multiple = generator_config(config).size_multiple
+    fits = plan.crop % multiple == 0
+    yield "optimization.crop", fits, f"a multiple of {multiple} for this {config.family}"
+    yield "discriminator.augment", not config.discriminator.augment, "empty but for sam-i2i"
+    judged = config.family != "unet" or not plan.adversarial
+    yield "optimization.adversarial", judged, "zero for unet, which has no discriminator"
+    if config.family == "cyclegan":
+        yield "context_slices", config.context_slices == 1, "1 for cyclegan"
+        yield "optimization.region", plan.region == "image", '"image" for cyclegan'
+        paired = bool(plan.l1 + plan.ssim) == options.paired_l1
+        yield "optimization.l1", paired, "above zero with baseline.paired_l1, zero without"
+
+
+def generator_config(config: TrainingConfig) -> GeneratorConfig:
+    """The sizes of a compared system's generator.
+
+    Raises:
+        InputError: The configuration has a size that the system does not know or cannot have.
+    """
+    sizes = {**config.generator, "slice_channels": config.context_slices}
+    return GENERATOR_CONFIGS[config.family].from_json(sizes)
+
+
 def _schedule(config: TrainingConfig) -> Iterator[Rule]:
     plan = config.optimization
     budgets = [budget for budget in (plan.steps, plan.epochs, plan.minutes) if budget]
@@ -89,7 +129,7 @@ def _schedule(config: TrainingConfig) -> Iterator[Rule]:
     yield "optimization.accumulate", 1 <= plan.accumulate <= plan.batch, "from 1 to the batch"
     yield "optimization.crop", _is_crop(plan.crop), f"a positive multiple of {CROP_MULTIPLE}"
     yield "optimization.learning_rate", plan.learning_rate > 0, "above zero"
-    schedules = ("cosine", "constant")
+    schedules = ("cosine", "constant", "linear")
     yield "optimization.schedule", plan.schedule in schedules, _one_of(schedules)
     yield "optimization.warm_up", 0 <= plan.warm_up < 1, "in [0, 1)"
     yield "optimization.betas", _are_betas(plan.betas), "two numbers in [0, 1)"
@@ -108,7 +148,8 @@ def _losses(config: TrainingConfig) -> Iterator[Rule]:
     yield "optimization.l1", plan.l1 >= 0, "zero or above"
     yield "optimization.ssim", plan.ssim >= 0, "zero or above"
     yield "optimization.adversarial", plan.adversarial >= 0, "zero or above"
-    yield "optimization.l1", plan.l1 + plan.ssim > 0, "above zero, or optimization.ssim"
+    some = config.is_unpaired or plan.l1 + plan.ssim > 0
+    yield "optimization.l1", some, "above zero, or optimization.ssim"
 
 
 def _augmentation(config: TrainingConfig) -> Iterator[Rule]:

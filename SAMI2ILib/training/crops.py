@@ -27,6 +27,8 @@ the generator learns from it."""
 class Crops(NamedTuple):
     """One training crop, or a batch of them with B in front.
 
+    Source and targets are of the same slice, unless the configuration is unpaired.
+
     Attributes:
         source: (C, S, S) float32 in [0, 1], 0 outside the foreground; C is 1, or 3 with neighbors.
         targets: (T, S, S) float32 in [0, 1], 0 where `valid` is false.
@@ -78,7 +80,14 @@ class CropDataset(Dataset[Crops]):
     def __getitem__(self, number: int) -> Crops:
         """Cut crop `number`."""
         rng = np.random.default_rng((self._config.seed, number))
-        pair, chosen = self._choose(number, rng)
+        crop = self._crop(*self._choose(number, rng), rng)
+        if not self._config.is_unpaired:
+            return crop
+        rng = np.random.default_rng((self._config.seed, number, 2))
+        other = self._crop(*self._draw(rng), rng)
+        return crop._replace(targets=other.targets, valid=other.valid)
+
+    def _crop(self, pair: PairedSlices, chosen: int, rng: np.random.Generator) -> Crops:
         item = pair.read(chosen)
         distance = 1
         if pair.context == NEIGHBORS:
@@ -125,6 +134,9 @@ class CropDataset(Dataset[Crops]):
                 shuffle = np.random.default_rng((self._config.seed, epoch, 1))
                 self._epoch, self._order = epoch, shuffle.permutation(len(self._index))
             return self._index[int(self._order[position])]
+        return self._draw(rng)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[PairedSlices, int]:
         source = self._pairs[rng.choice(len(self._pairs), p=self._weights)]
         pair = source[int(rng.integers(len(source)))]
         return pair, int(rng.integers(len(pair)))

@@ -1,7 +1,7 @@
 """Turns a trained network into model files that `translate` takes at once."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from SAMI2ILib.data.dataset import SliceDataset
+from SAMI2ILib.training.baseline_networks import BaselineTranslator
 from SAMI2ILib.training.config import DataSource, TrainingConfig
 from SAMI2ILib.training.loop import TrainingResult
-from SAMI2ILib.training.networks import clip_encoder_of, hiera_of
+from SAMI2ILib.training.networks import JointTranslator, clip_encoder_of, hiera_of
 from SAMI2ILib.training.recipes import recipe_label
 from SAMI2ILib.training.selection import Selection
 from SAMI2ILib.training.starting_weights import StartingWeights
@@ -76,8 +77,11 @@ def export_models(
         InputError: A weight is no finite number in float16.
     """
     training = _describe(config, result, selection)
-    encoder = result.network.encoder
-    reference, shared = _encoder_reference(config, result, training, weights, folder)
+    if isinstance(result.network, BaselineTranslator):
+        return _export_baseline(config, result, result.network, selection, training, folder)
+    network = result.network
+    encoder = network.encoder
+    reference, shared = _encoder_reference(config, network, training, weights, folder)
     inside: dict[str, NDArray[Any]] = {}
     if reference.kind == "embedded":
         inside = _weights(encoder.trunk, "encoder.")
@@ -85,19 +89,11 @@ def export_models(
         inside |= _weights(encoder.projection, "projection.")
     models = []
     for target in config.targets:
-        decoder = result.network.translator(target).decoder
-        model = ModelSpec(
-            family="sam-i2i",
-            id=f"{config.name}-{config.source}-{target}".lower(),
-            title=f"{config.source} to {target}, {config.title or config.name}",
-            source_contrast=config.source,
-            target_contrast=target,
-            license=config.license or _NO_LICENSE,
+        decoder = network.translator(target).decoder
+        model = replace(
+            _model_spec(config, result, selection, training, target),
             encoder=reference,
             decoder=decoder.config.to_json(),
-            preprocessing=_preprocessing(config, selection),
-            training=training,
-            metrics=_metrics(config, result, selection, target),
         )
         path = folder / f"{model.id}.safetensors"
         write_model(path, model, inside | _weights(decoder, "decoder."))
@@ -105,9 +101,59 @@ def export_models(
     return ExportedModels(tuple(models), shared)
 
 
-def _encoder_reference(
+def _export_baseline(
     config: TrainingConfig,
     result: TrainingResult,
+    network: BaselineTranslator,
+    selection: Selection,
+    training: Training,
+    folder: Path,
+) -> ExportedModels:
+    """Write a model file for each target; of CycleGAN's two generators only the one to it."""
+    models = []
+    for target in config.targets:
+        generator = network.translator(target)
+        model = _model_spec(config, result, selection, training, target)
+        size = max(model.preprocessing.size, generator.size_multiple)
+        model = replace(
+            model,
+            decoder=generator.config.to_json(),
+            preprocessing=replace(model.preprocessing, size=size),
+        )
+        path = folder / f"{model.id}.safetensors"
+        weights = _weights(generator, "generator.")
+        counters = [n for n, t in generator.state_dict().items() if not t.is_floating_point()]
+        for name in counters:  # of batches, which are more than float16 can say
+            del weights[f"generator.{name}"]
+        write_model(path, model, weights)
+        models.append(path)
+    return ExportedModels(tuple(models))
+
+
+def _model_spec(
+    config: TrainingConfig,
+    result: TrainingResult,
+    selection: Selection,
+    training: Training,
+    target: str,
+) -> ModelSpec:
+    """All that a model file says, but for its networks."""
+    return ModelSpec(
+        family=config.family,
+        id=f"{config.name}-{config.source}-{target}".lower(),
+        title=f"{config.source} to {target}, {config.title or config.name}",
+        source_contrast=config.source,
+        target_contrast=target,
+        license=config.license or _NO_LICENSE,
+        preprocessing=_preprocessing(config, selection),
+        training=training,
+        metrics=_metrics(config, result, selection, target),
+    )
+
+
+def _encoder_reference(
+    config: TrainingConfig,
+    network: JointTranslator,
     training: Training,
     weights: StartingWeights,
     folder: Path,
@@ -132,7 +178,7 @@ def _encoder_reference(
         license=config.license or _NO_LICENSE,
         training=training,
     )
-    write_encoder(path, spec, _weights(result.network.encoder.trunk))
+    write_encoder(path, spec, _weights(network.encoder.trunk))
     reference = EncoderReference(kind="store", name=name, sha256=file_sha256(path), hiera=hiera)
     return reference, path
 
@@ -157,7 +203,7 @@ def _describe(config: TrainingConfig, result: TrainingResult, selection: Selecti
     recipe = asdict(config)
     for source in recipe["data"]:
         del source["folder"]  # a path of this machine says nothing elsewhere
-    for part in ("encoder", "discriminator"):
+    for part in ("encoder", "discriminator", "baseline"):
         recipe[part]["checkpoint"] = Path(recipe[part]["checkpoint"]).name
     recipe["label"] = recipe_label(config)
     recipe["steps_done"] = result.state.step

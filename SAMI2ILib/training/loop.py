@@ -23,12 +23,11 @@ from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.crops import Crops, load_batches
 from SAMI2ILib.training.distributed import World
 from SAMI2ILib.training.log import TrainingLog, open_tensorboard
-from SAMI2ILib.training.networks import JointTranslator
 from SAMI2ILib.training.resume import facts_of, identity_of, resume, start_with
 from SAMI2ILib.training.samples import draw_samples
 from SAMI2ILib.training.schedule import Measures, Schedule, TrainingState
 from SAMI2ILib.training.selection import Selection
-from SAMI2ILib.training.session import TERMS, Session
+from SAMI2ILib.training.session import TERMS, Network, Session
 from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
 from SAMI2ILib.training.validation import mean_intensities, validate
 
@@ -37,7 +36,7 @@ from SAMI2ILib.training.validation import mean_intensities, validate
 class TrainingResult:
     """What a run ends with: the network with the weights to export, and how far it came."""
 
-    network: JointTranslator
+    network: Network
     state: TrainingState
 
 
@@ -101,6 +100,7 @@ def train(
     identity = identity_of(config, facts_of(selection, weights))
     state, sums = _go_on(session, identity, folder, calls.notice)
     schedule = Schedule(config, selection.slices)
+    session.enter(state.step, schedule.spent(state))
     state.finished = schedule.is_over(state)
     log = _open_log(session, folder, state, calls.notice)
     clock, saved_at = _Clock(state.seconds), state.seconds
@@ -109,6 +109,7 @@ def train(
     while not state.finished:
         parts = next(batches)
         counts, stopping, state.seconds = _agree(session, parts, calls.should_stop(), clock)
+        session.enter(state.step, schedule.spent(state))
         factor = schedule.rate_factor(state)
         sums[:-1] += session.step(parts, counts, factor)
         sums[-1] += counts if world.is_main else 0
@@ -147,7 +148,7 @@ def open_session(
     dtype: torch.dtype,
     world: World,
 ) -> Session:
-    """Build a session whose decoders begin at the mean intensities of their targets."""
+    """Build a session; the decoders of SAM-I2I begin at the mean intensities of their targets."""
     if world.size > config.optimization.batch:
         raise InputError(
             f"{world.size} processes cannot share a batch of {config.optimization.batch}.",
@@ -156,8 +157,7 @@ def open_session(
     session = Session(config, weights, device, dtype, world)
     pairs = [pair for source in selection.training for pair in source]
     means = mean_intensities(pairs, config.targets, config.optimization.region)
-    for target, mean in means.items():
-        session.network.translator(target).decoder.set_mean_intensity(mean)
+    session.network.begin_at(means)
     return session
 
 
@@ -179,6 +179,7 @@ def load_result(
         raise InputError(f"{folder} holds no checkpoint yet.", "Train first.")
     identity = identity_of(config, facts_of(selection, weights))
     state, _ = resume(session, content, identity, folder)
+    session.enter(state.step, Schedule(config, selection.slices).spent(state))
     return TrainingResult(_exported(session, state, folder), state)
 
 
@@ -296,7 +297,7 @@ def _means(sums: Tensor, session: Session, step: int) -> Measures:
     return means
 
 
-def _exported(session: Session, state: TrainingState, folder: Path) -> JointTranslator:
+def _exported(session: Session, state: TrainingState, folder: Path) -> Network:
     """The network with the weights that the configuration wants to keep."""
     if session.config.optimization.export == "best" and state.best_step:
         session.load_weights(read_checkpoint(folder / BEST_NAME)["network"])

@@ -1,6 +1,6 @@
 """One shared encoder with a decoder a target: what is trained together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 import torch
@@ -21,6 +21,9 @@ from SAMI2ILib.models.clip import load_clip
 from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, build_clip_encoder
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.starting_weights import CLIP_VARIANT, StartingWeights, clip_of
+
+TRUNK = "encoder.trunk."
+"""What the names of the trunk's weights begin with."""
 
 
 class JointTranslator(nn.Module):
@@ -60,6 +63,28 @@ class JointTranslator(nn.Module):
                 output = output.index_copy(0, rows, part)
             outputs.append(output)
         return torch.cat(outputs, dim=1)
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this number of pixels."""
+        return self.encoder.size_multiple
+
+    @property
+    def frozen_prefix(self) -> str:
+        """What the names of the weights that never change begin with; empty where all do."""
+        return TRUNK if self.encoder.frozen else ""
+
+    def begin_at(self, means: Mapping[str, float]) -> None:
+        """Let the decoders begin at the mean intensities of their targets."""
+        for target, mean in means.items():
+            self.translator(target).decoder.set_mean_intensity(mean)
+
+    def of_target(self, target: str) -> Iterator[nn.Parameter]:
+        """What is trained for one target alone."""
+        return self.decoders[target].parameters()
+
+    def enter(self, spent: float) -> None:
+        """Nothing: it is trained in one stage."""
 
     def translator(self, target: str) -> SamI2I:
         """The generator for one target, sharing its weights with this network."""

@@ -1,7 +1,8 @@
 """The opponent of an adversarial training: a discriminator a target, and their optimizer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,33 @@ from SAMI2ILib.training.starting_weights import clip_of
 _REAL, _FAKE, _FAKE_AGAIN = range(3)  # rows of `Crops.draws`
 
 
+class Adversary(Protocol):
+    """What a session asks of any opponent; the words are those of `Opponent`."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of what it measures, in the session's words."""
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """All that it trains."""
+
+    def generator_terms(self, prediction: Tensor, crops: Crops) -> dict[str, Tensor]:
+        """What the generator pays, by the name of the term."""
+
+    def backward(self, prediction: Tensor, crops: Crops, weights: Tensor) -> Tensor:
+        """Add the opponent's own gradients."""
+
+    def step(self, counts: Tensor, rate_factor: float, world: World) -> None:
+        """Change the opponent by its gradients."""
+
+    def content(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Go on from what `content` gave."""
+
+
 class Opponent:
     """Judges slices for the generator, and learns from each batch itself.
 
@@ -32,6 +60,8 @@ class Opponent:
         InputError: The CLIP is no transformer, or lacks a tap.
         ModelError: The file holds another network.
     """
+
+    terms = ("adversarial", "discriminator")
 
     def __init__(
         self,
@@ -60,7 +90,7 @@ class Opponent:
         first, second = self._options.betas
         return first, second
 
-    def generator_losses(self, prediction: Tensor, crops: Crops) -> Tensor:
+    def generator_terms(self, prediction: Tensor, crops: Crops) -> dict[str, Tensor]:
         """What the generator pays for being found out; the gradient runs through CLIP into it.
 
         Args:
@@ -68,7 +98,7 @@ class Opponent:
             crops: Of the same size.
 
         Returns:
-            (B, T) float32, 0 for a target that a crop does not have.
+            By name: (B, T) float32, 0 for a target that a crop does not have.
         """
         self._learn(False)
         losses = torch.zeros(prediction.shape[:2], device=prediction.device)
@@ -78,7 +108,7 @@ class Opponent:
                 fake = self._augment(self._seen(prediction, crops, n), crops, _FAKE_AGAIN)
                 loss = generator_loss(self._options.loss, self._judge(judge, fake[rows]))
                 losses[:, n] = torch.zeros_like(losses[:, n]).index_copy(0, rows, loss)
-        return losses
+        return {"adversarial": losses}
 
     def backward(self, prediction: Tensor, crops: Crops, weights: Tensor) -> Tensor:
         """Add the gradients of telling real from translated slices to those of the heads.

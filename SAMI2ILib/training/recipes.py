@@ -5,7 +5,9 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.training.baseline_recipes import baseline_preset, merge_tables
 from SAMI2ILib.training.config import MACHINE_KEYS, TrainingConfig
+from SAMI2ILib.weights.spec import FAMILIES
 
 _NO_AUGMENTATION: Final = {
     "flip": 0.0, "rotation_deg": 0.0, "scale": 0.0, "remap": 0.0, "gamma": 0.0,
@@ -78,8 +80,10 @@ for small errors."""
 # What names a run, its data and its weights; two runs of one recipe differ here.
 _FREE_KEYS = (
     "name", "data", "recipe", "title", "source", "targets", "validation", "seed", "license",
-    "encoder.checkpoint", "discriminator.checkpoint", *MACHINE_KEYS,
+    "family", "encoder.checkpoint", "discriminator.checkpoint", "baseline.checkpoint",
+    *MACHINE_KEYS,
 )  # fmt: skip
+_UNUSED_BY_BASELINES = ("encoder.", "decoder.", "discriminator.clip", "discriminator.taps")
 # How a batch is divided does not change what is learned from it.
 _FREE_OPTIMIZATION_KEYS = ("optimization.accumulate", "optimization.validate_every")
 
@@ -91,26 +95,26 @@ def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
         table: A parsed TOML table. A budget of its own replaces the preset's.
 
     Raises:
-        InputError: There is no such recipe.
+        InputError: There is no such family, or it has no such recipe.
     """
-    name = table.get("recipe", "demo")
-    if not isinstance(name, str) or name not in RECIPES:
-        raise InputError(f"There is no recipe {name!r}.", f"Choose one of {', '.join(RECIPES)}.")
-    return merge_tables(RECIPES[name], table)
+    return merge_tables(_preset(table.get("family", "sam-i2i"), table.get("recipe", "demo")), table)
 
 
-def merge_tables(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one table over another, table by table; a budget replaces any other budget."""
-    merged = {key: dict(v) if isinstance(v, Mapping) else v for key, v in below.items()}
-    for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            if any(budget in value for budget in ("steps", "epochs", "minutes")):
-                for budget in ("steps", "epochs", "minutes"):
-                    merged[key].pop(budget, None)
-            merged[key] = merge_tables(merged[key], value)
-        else:
-            merged[key] = dict(value) if isinstance(value, Mapping) else value
-    return merged
+def _preset(family: object, recipe: object) -> Mapping[str, Any]:
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise InputError(f"There is no family {family!r}.", f"Choose one of {', '.join(FAMILIES)}.")
+    if family == "sam-i2i":
+        if not isinstance(recipe, str) or recipe not in RECIPES:
+            raise InputError(
+                f"There is no recipe {recipe!r}.", f"Choose one of {', '.join(RECIPES)}."
+            )
+        return RECIPES[recipe]
+    preset = baseline_preset(family, recipe) if isinstance(recipe, str) else None
+    if preset is None:
+        raise InputError(
+            f"The family {family} has no recipe {recipe!r}.", "Choose demo, paper or native."
+        )
+    return preset
 
 
 def departures(config: TrainingConfig) -> list[str]:
@@ -125,24 +129,27 @@ def departures(config: TrainingConfig) -> list[str]:
         "name": config.name,
         "data": [{"name": "any"}],
         "recipe": config.recipe,
+        "family": config.family,
     }
-    if not RECIPES[config.recipe].get("optimization"):
+    if config.recipe == "demo":
         minimal["optimization"] = {"steps": 1}  # `demo` leaves the budget to the user
     preset, found = _flat(asdict(parse_config(minimal))), _flat(asdict(config))
     ignored = {*_FREE_KEYS, *_FREE_OPTIMIZATION_KEYS}
     if "optimization" in minimal:
         ignored |= {f"optimization.{budget}" for budget in ("steps", "epochs", "minutes")}
+    unused = _UNUSED_BY_BASELINES if config.is_baseline else ()
     return [
         f"{key} = {_text(value)}"
         for key, value in found.items()
-        if key not in ignored and value != preset.get(key)
+        if key not in ignored and not key.startswith(unused) and value != preset.get(key)
     ]
 
 
 def recipe_label(config: TrainingConfig) -> str:
     """Name a run's recipe honestly: `paper`, or `paper with optimization.batch = 4`."""
     changed = departures(config)
-    return config.recipe + (f" with {', '.join(changed)}" if changed else "")
+    recipe = f"{config.family} {config.recipe}" if config.is_baseline else config.recipe
+    return recipe + (f" with {', '.join(changed)}" if changed else "")
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

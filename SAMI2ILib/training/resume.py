@@ -42,7 +42,7 @@ def identity_of(config: TrainingConfig, facts: dict[str, Any]) -> str:
         del table["optimization"][key]
     for source in table["data"]:
         del source["folder"]
-    for part in ("encoder", "discriminator"):
+    for part in ("encoder", "discriminator", "baseline"):
         del table[part]["checkpoint"]  # the file's hash is among the facts
     return json.dumps(table | facts, sort_keys=True)
 
@@ -77,7 +77,10 @@ def resume(
             "Give another output folder, or delete its checkpoints to begin anew.",
         )
     session.load(content)
-    return TrainingState(**content["state"]), content["sums"].to(session.device)
+    sums = content["sums"].to(session.device)
+    if len(sums) != len(TERMS) + 1:  # an older version had fewer terms: the next means begin anew
+        sums = torch.zeros(len(TERMS) + 1, targets, device=session.device)
+    return TrainingState(**content["state"]), sums
 
 
 def start_with(session: Session, folder: Path) -> None:

@@ -49,7 +49,7 @@ class Schedule:
     """
 
     def __init__(self, config: TrainingConfig, slices: int) -> None:
-        self._plan = config.optimization
+        self._plan, self._baseline = config.optimization, config.baseline
         self._slices = slices
 
     @property
@@ -77,13 +77,24 @@ class Schedule:
         return self.spent(state) >= 1 or 0 < patience <= state.validations_since_best
 
     def rate_factor(self, state: TrainingState) -> float:
-        """Part of the peak learning rate: a linear rise, then constant or half a cosine to 0."""
-        spent, warm_up = self.spent(state), self._plan.warm_up
+        """Part of the peak learning rate: a linear rise, then as `optimization.schedule` says.
+
+        The two stages of ResViT have a schedule each.
+        """
+        spent, first = self.spent(state), self._baseline.first_stage
+        if spent < first:
+            return self._within_stage(spent / first)
+        return self._baseline.second_rate * self._within_stage((spent - first) / (1 - first))
+
+    def _within_stage(self, spent: float) -> float:
+        warm_up = self._plan.warm_up
         if spent < warm_up:
             # never zero, or a budget counted in minutes would waste its first step
             return max(spent / warm_up, 0.01)
         if self._plan.schedule == "constant":
             return 1.0
+        if self._plan.schedule == "linear":
+            return min(1.0, 2 * (1 - spent))
         return (1 + math.cos(math.pi * (spent - warm_up) / (1 - warm_up))) / 2
 
     @property

@@ -1,28 +1,31 @@
 """All that changes during a run: network, opponent, optimizers, average; and how one step goes."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from SAMI2ILib.models import load_strictly
 from SAMI2ILib.training.average import WeightAverage
+from SAMI2ILib.training.baseline_networks import BaselineTranslator, build_baseline
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.crops import Crops
 from SAMI2ILib.training.distributed import World
 from SAMI2ILib.training.losses import absolute_error, dissimilarity
 from SAMI2ILib.training.networks import JointTranslator, build_network
-from SAMI2ILib.training.opponent import Opponent
+from SAMI2ILib.training.opponent import Adversary, Opponent
+from SAMI2ILib.training.patch_opponents import CycleOpponent, PatchOpponent
 from SAMI2ILib.training.starting_weights import StartingWeights
 
-TRUNK = "encoder.trunk."
-"""What the names of the trunk's weights begin with."""
+Network = JointTranslator | BaselineTranslator
+"""What is trained: SAM-I2I, or a system that it is compared with."""
 
-TERMS = ("l1", "ssim", "adversarial", "discriminator")
-"""What a step measures of each target: the generator's three losses, and the discriminator's."""
+TERMS = ("l1", "ssim", "adversarial", "cycle", "identity", "discriminator")
+"""What a step measures of each target: the generator's losses, and the discriminator's."""
 
 
 class Session:
@@ -47,7 +50,7 @@ class Session:
         plan = config.optimization
         self.config, self.device, self.dtype = config, device, dtype
         self.world = world or World()
-        self.network = build_network(config, weights).to(device)
+        self.network = _build_network(config, weights).to(device)
         if config.channels_last:
             self.network.to(memory_format=torch.channels_last)
         if config.compile:
@@ -60,19 +63,32 @@ class Session:
             weight_decay=plan.weight_decay,
         )
         self.average = WeightAverage(self.network, plan.ema) if plan.ema else None
-        self.opponent: Opponent | None = None
-        if plan.adversarial and weights.discriminator is not None:
-            self.opponent = Opponent(config, weights.discriminator, device, dtype)
+        self.opponent = _find_opponent(config, weights, self.network, device, dtype)
         self._forward: nn.Module = self.network
-        if self.world.size > 1:
+        if self.world.size > 1 and isinstance(self.network, JointTranslator):
             self._forward = DistributedDataParallel(self.network, broadcast_buffers=False)
 
     @property
     def terms(self) -> tuple[str, ...]:
         """Those of `TERMS` that this run has."""
-        plan = self.config.optimization
-        on = (True, plan.ssim > 0, self.opponent is not None, self.opponent is not None)
-        return tuple(term for term, is_on in zip(TERMS, on, strict=True) if is_on)
+        on = {"ssim"} if self.config.optimization.ssim else set()
+        if not self.config.is_unpaired:
+            on.add("l1")
+        if self.opponent is not None:
+            on.update(self.opponent.terms)
+        return tuple(term for term in TERMS if term in on)
+
+    def enter(self, step: int, spent: float) -> None:
+        """Prepare for a step, so that a resumed run takes it as an uninterrupted one does.
+
+        Args:
+            step: Counted from 0.
+            spent: Part of the budget that is spent; decides the stage.
+        """
+        self.network.enter(spent)
+        if self.config.is_baseline:  # dropout
+            drawn = np.random.SeedSequence((self.config.seed, step, self.world.rank))
+            torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def step(self, parts: Sequence[Crops], counts: Tensor, rate_factor: float) -> Tensor:
         """Take one optimizer step.
@@ -97,11 +113,16 @@ class Session:
                 wanted = crops.has_target if self.world.size == 1 else None
                 prediction = self._run(self._forward, crops.source, wanted)
                 losses = self._losses(prediction, crops)
-                # the processes' gradients are averaged, but the weights want their sum
-                self._objective(losses, weights).mul(self.world.size).backward()  # type: ignore[no-untyped-call]
+                objective = self._objective(losses, weights)
+                if isinstance(self._forward, DistributedDataParallel):
+                    # it averages the processes' gradients, but the weights want their sum
+                    objective = objective * self.world.size
+                objective.backward()  # type: ignore[no-untyped-call]
             if self.opponent is not None:
-                losses[-1] = self.opponent.backward(prediction, crops, weights)
-            sums += torch.stack([term.detach().sum(dim=0) for term in losses])
+                losses["discriminator"] = self.opponent.backward(prediction, crops, weights)
+            for number_of_term, term in enumerate(TERMS):
+                if term in losses:
+                    sums[number_of_term] += losses[term].detach().sum(dim=0)
         self._descend(counts, rate_factor)
         return sums
 
@@ -110,17 +131,17 @@ class Session:
         return self._run(self.network, source, None)
 
     @contextlib.contextmanager
-    def exported_weights(self) -> Iterator[JointTranslator]:
+    def exported_weights(self) -> Iterator[Network]:
         """Give the network as it would be exported now: with its averaged weights, if there are."""
         with self.average.applied() if self.average else contextlib.nullcontext():
             yield self.network
 
     def trained_weights(self) -> dict[str, Tensor]:
         """The network's weights by their names, without those of a frozen encoder."""
-        state = self.network.state_dict()
-        if not self.network.encoder.frozen:
+        state, frozen = self.network.state_dict(), self.network.frozen_prefix
+        if not frozen:
             return state
-        return {name: value for name, value in state.items() if not name.startswith(TRUNK)}
+        return {name: value for name, value in state.items() if not name.startswith(frozen)}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Take over what `trained_weights` gave.
@@ -128,8 +149,9 @@ class Session:
         Raises:
             ModelError: They are of another network; nothing is changed.
         """
-        kept = self.network.state_dict() if self.network.encoder.frozen else {}
-        frozen = {name: value for name, value in kept.items() if name.startswith(TRUNK)}
+        prefix = self.network.frozen_prefix
+        kept = self.network.state_dict() if prefix else {}
+        frozen = {name: value for name, value in kept.items() if name.startswith(prefix)}
         load_strictly(self.network, frozen | weights, "trained")
 
     def content(self) -> dict[str, Any]:
@@ -158,21 +180,28 @@ class Session:
             output: Tensor = network(source, wanted)
         return output
 
-    def _losses(self, prediction: Tensor, crops: Crops) -> list[Tensor]:
-        """Each of `TERMS` as (B, T), 0 where it is not part of the run."""
-        zero = torch.zeros(prediction.shape[:2], device=prediction.device)
-        l1 = absolute_error(prediction, crops)
-        ssim = dissimilarity(prediction, crops) if self.config.optimization.ssim else zero
-        fooling = zero
+    def _losses(self, prediction: Tensor, crops: Crops) -> dict[str, Tensor]:
+        """The generator's terms that are part of the run, each (B, T)."""
+        losses = {}
+        if not self.config.is_unpaired:
+            losses["l1"] = absolute_error(prediction, crops)
+        if self.config.optimization.ssim:
+            losses["ssim"] = dissimilarity(prediction, crops)
         if self.opponent is not None:
-            fooling = self.opponent.generator_losses(prediction, crops)
-        return [l1, ssim, fooling, zero]
+            losses |= self.opponent.generator_terms(prediction, crops)
+        return losses
 
-    def _objective(self, losses: Sequence[Tensor], weights: Tensor) -> Tensor:
-        plan = self.config.optimization
-        l1, ssim, fooling = (loss * weights for loss in losses[:3])
-        total = plan.l1 * l1 + plan.ssim * ssim + plan.adversarial * fooling
-        return total.sum() / len(self.config.targets)
+    def _objective(self, losses: Mapping[str, Tensor], weights: Tensor) -> Tensor:
+        plan, baseline = self.config.optimization, self.config.baseline
+        factors = {
+            "l1": plan.l1,
+            "ssim": plan.ssim,
+            "adversarial": plan.adversarial,
+            "cycle": baseline.cycle,
+            "identity": baseline.identity,
+        }
+        total = sum((factors[t] * loss for t, loss in losses.items()), torch.zeros_like(weights))
+        return (total * weights).sum() / len(self.config.targets)
 
     @contextlib.contextmanager
     def _communication(self, is_last: bool) -> Iterator[None]:
@@ -186,9 +215,11 @@ class Session:
 
     def _descend(self, counts: Tensor, rate_factor: float) -> None:
         plan = self.config.optimization
+        if self.world.size > 1 and isinstance(self.network, BaselineTranslator):
+            self.world.sum_gradients([p for p in self.trained if p.requires_grad])
         for target, count in zip(self.config.targets, counts.tolist(), strict=True):
             if not count:  # several processes have made zeros, by which momentum would go on
-                _forget(self.network.translator(target).decoder.parameters())
+                _forget(self.network.of_target(target))
         if plan.clip:
             nn.utils.clip_grad_norm_(self.trained, plan.clip)
         for group in self.optimizer.param_groups:
@@ -204,3 +235,24 @@ class Session:
 def _forget(parameters: Iterable[nn.Parameter]) -> None:
     for parameter in parameters:
         parameter.grad = None
+
+
+def _build_network(config: TrainingConfig, weights: StartingWeights) -> Network:
+    return build_baseline(config, weights) if config.is_baseline else build_network(config, weights)
+
+
+def _find_opponent(
+    config: TrainingConfig,
+    weights: StartingWeights,
+    network: Network,
+    device: str,
+    dtype: torch.dtype,
+) -> Adversary | None:
+    """The opponent of a family; None where it has none, or the configuration wants none."""
+    if isinstance(network, BaselineTranslator):
+        if config.family == "cyclegan":
+            return CycleOpponent(config, network, device, dtype)
+        return PatchOpponent(config, device, dtype) if config.optimization.adversarial else None
+    if config.optimization.adversarial and weights.discriminator is not None:
+        return Opponent(config, weights.discriminator, device, dtype)
+    return None

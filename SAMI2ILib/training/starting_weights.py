@@ -9,6 +9,7 @@ from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.weights import Store, file_sha256
 from SAMI2ILib.weights.clip_checkpoints import clip_checkpoint
 from SAMI2ILib.weights.public_checkpoints import PUBLIC_CHECKPOINTS
+from SAMI2ILib.weights.timm_checkpoints import transformer_checkpoint
 
 CLIP_VARIANT = "clip:"
 
@@ -20,7 +21,8 @@ class StartingWeights:
     """Files of pre-trained weights.
 
     Attributes:
-        encoder: Of the encoder; None where it starts from random values.
+        encoder: Of the encoder, or of ResViT's transformer; None where it starts from random
+            values.
         public_name: Of the encoder's checkpoint in the model store; empty for a file.
         discriminator: Of the discriminator's CLIP; None where there is none.
         sha256: Of these files, by "encoder" and "discriminator".
@@ -33,13 +35,13 @@ class StartingWeights:
 
 
 def find_weights(
-    config: TrainingConfig, *, download_clip: bool = False, store: Store | None = None
+    config: TrainingConfig, *, download: bool = False, store: Store | None = None
 ) -> StartingWeights:
     """Find the files that a configuration starts from.
 
     Args:
         config: Its encoder and discriminator.
-        download_clip: Let `open_clip` fetch the weights of CLIP that its cache lacks.
+        download: Let `open_clip` and `timm` fetch the weights that their caches lack.
         store: Where public checkpoints are looked up; the user's store when None.
 
     Raises:
@@ -47,12 +49,12 @@ def find_weights(
         InputError: A CLIP is unknown.
         NetworkError: The download failed.
     """
-    encoder, public_name = _encoder(config, download_clip, store)
+    encoder, public_name = _encoder(config, download, store)
     discriminator = None
-    if config.optimization.adversarial:
+    if config.optimization.adversarial and not config.is_baseline:
         judge = config.discriminator
         discriminator = clip_checkpoint(
-            clip_of(judge.clip), judge.checkpoint, download=download_clip, way_out=_NO_JUDGE
+            clip_of(judge.clip), judge.checkpoint, download=download, way_out=_NO_JUDGE
         )
     files = {"encoder": encoder, "discriminator": discriminator}
     hashes = {name: file_sha256(path) for name, path in files.items() if path is not None}
@@ -66,12 +68,17 @@ def clip_of(name: str) -> ClipConfig:
 
 
 def _encoder(
-    config: TrainingConfig, download_clip: bool, store: Store | None
+    config: TrainingConfig, download: bool, store: Store | None
 ) -> tuple[Path | None, str]:
+    if config.is_baseline:
+        baseline = config.baseline
+        if not baseline.pretrained:
+            return None, ""
+        return transformer_checkpoint(baseline.checkpoint, download=download), ""
     options = config.encoder
     if options.variant.startswith(CLIP_VARIANT):
         clip = clip_of(options.variant.removeprefix(CLIP_VARIANT))
-        return clip_checkpoint(clip, options.checkpoint, download=download_clip), ""
+        return clip_checkpoint(clip, options.checkpoint, download=download), ""
     if not options.checkpoint:
         if options.frozen:
             raise InputError(

@@ -63,7 +63,8 @@ def translate_slice(session: Session, pair: PairedSlices, number: int) -> NDArra
     """
     source = read_source(pair, number)
     _, height, width = source.shape
-    below, right = -height % CROP_MULTIPLE, -width % CROP_MULTIPLE
+    multiple = math.lcm(CROP_MULTIPLE, session.network.size_multiple)
+    below, right = -height % multiple, -width % multiple
     padded = torch.from_numpy(np.pad(source, ((0, 0), (0, below), (0, right))))[None]
     output = session.translate(padded.to(session.device))[0, :, :height, :width]
     foreground = pair.subject.foreground(pair.source, pair.subject.slices[number])

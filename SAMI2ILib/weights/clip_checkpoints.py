@@ -41,7 +41,7 @@ def clip_checkpoint(
     if found is None:
         raise MissingError(
             f"The weights of {config.title} are not on this machine.",
-            f"Pass --download-clip to fetch them through open_clip, or name a file. {way_out}",
+            f"Pass --download-weights to fetch them through open_clip, or name a file. {way_out}",
         )
     return found
 

@@ -7,6 +7,7 @@ import pytest
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.training.config import (
     Augmentation,
+    BaselineOptions,
     DataSource,
     DecoderOptions,
     DiscriminatorConfig,
@@ -55,7 +56,7 @@ def test_recipe_is_read_with_its_defaults(recipe):
         ({"optimization": {"steps": 5, "batch": 0}}, "'optimization.batch'"),
         ({"optimization": {"steps": 5, "ema": 1.0}}, "'optimization.ema'"),
         ({"optimization": {"steps": 5, "batch": 2, "accumulate": 3}}, "'optimization.accumulate'"),
-        ({"optimization": {"steps": 5, "schedule": "linear"}}, "one of cosine, constant"),
+        ({"optimization": {"steps": 5, "schedule": "step"}}, "one of cosine, constant, linear"),
         ({"optimization": {"steps": 5, "betas": [0.9]}}, "'optimization.betas'"),
         ({"optimization": {"steps": 5, "l1": 0.0}}, "'optimization.l1'"),
         ({"optimization": {"steps": 5, "region": "brain"}}, "one of foreground, image"),
@@ -95,10 +96,13 @@ def test_every_key_is_in_the_reference(request):
     text = (request.config.rootpath / "docs/reference/training-configuration.md").read_text()
     kinds = (
         TrainingConfig, DataSource, EncoderConfig, DecoderOptions, DiscriminatorConfig,
-        Augmentation, Optimization,
+        Augmentation, Optimization, BaselineOptions,
     )  # fmt: skip
     keys = {field.name for kind in kinds for field in fields(kind)}
-    tables = {"data", "encoder", "decoder", "discriminator", "augmentation", "optimization"}
+    tables = {
+        "data", "encoder", "decoder", "discriminator", "augmentation", "optimization", "generator",
+        "baseline",
+    }  # fmt: skip
     for key in keys - tables:
         assert f"`{key}`" in text, key
     for table in tables:

@@ -33,6 +33,25 @@ def test_rate_rises_then_falls_along_half_a_cosine(configure):
     assert [constant.rate_factor(TrainingState(s)) for s in (10, 20, 99)] == [0.5, 1, 1]
 
 
+def test_linear_rate_stays_for_half_and_falls_to_zero(configure):
+    plan = schedule(configure, steps=100, warm_up=0.0, schedule="linear")
+    factors = [plan.rate_factor(TrainingState(step)) for step in (0, 50, 75, 100)]
+    assert factors == pytest.approx([1, 1, 0.5, 0])
+
+
+def test_two_stages_have_a_schedule_each(configure):
+    config = configure(
+        family="resvit",
+        recipe="native",
+        generator={"width": 2, "transformer_blocks": [1], "hidden": 8, "heads": 2},
+        optimization={"steps": 150},
+    )
+    plan = Schedule(config, 7)
+    # 50 + 50 steps, then 25 + 25 at five times the rate
+    factors = [plan.rate_factor(TrainingState(s)) for s in (0, 50, 75, 100, 125, 145, 150)]
+    assert factors == pytest.approx([1, 1, 0.5, 5, 5, 1, 0])
+
+
 def test_validation_follows_the_budget(configure):
     def due(plan, step, checkpoint=False):
         return plan.validation_due(TrainingState(step), checkpoint)

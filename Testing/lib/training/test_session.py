@@ -61,7 +61,7 @@ def test_adversary_teaches_the_decoder_through_clip_and_changes_neither_clip_nor
     parts = next(load_batches(session.config, selection.training, 0, World()))
     crops = parts[0]
     prediction = session.network(crops.source, crops.has_target)
-    session.opponent.generator_losses(prediction, crops).sum().backward()
+    session.opponent.generator_terms(prediction, crops)["adversarial"].sum().backward()
     decoders = list(session.network.decoders.parameters())
     assert sum(p.grad.abs().sum() for p in decoders if p.grad is not None) > 0
     assert all(p.grad is None for p in session.opponent.parameters)

@@ -85,7 +85,7 @@ def test_wrong_recipe_names_the_key(recipe, change, message):
 def test_shipped_recipes_are_valid(request):
     folder = request.config.rootpath / "docs/reference/recipes"
     recipes = {path.stem: read_config(path) for path in sorted(folder.glob("*.toml"))}
-    assert {"first-bundled-1", "first-bundled-2", "bundled-1"} <= recipes.keys()
+    assert {"bundled-1", "bundled-2", "bundled-3"} <= recipes.keys()
     tests_only = {"tumor-aurora", "healthy-chris", "template-avg152"}
     for config in recipes.values():
         build_network(config, StartingWeights())

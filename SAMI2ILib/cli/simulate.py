@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same heads (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same voxels (default: 0)")
     parser.add_argument(
         "--labels",
         type=Path,

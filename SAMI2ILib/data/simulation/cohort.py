@@ -27,9 +27,7 @@ _SEEDS = ("choice", "anatomy", "head")
 
 @dataclass(frozen=True)
 class CohortPlan:
-    """Which heads a cohort has; the same plan gives the same heads on any number of cores.
-
-    Whole numbers may differ by one in a voxel or two, where a value lies on the border of rounding.
+    """Which heads a cohort has; the same plan gives the same voxels on any number of cores.
 
     Args:
         count: Number of subjects.

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 FloatArray = NDArray[np.float32]
 
@@ -74,13 +75,14 @@ def apply_separable(
     Returns:
         (K, J, I) float32.
     """
-    k, j, i = lattice.shape
-    partial = (along_k @ lattice.reshape(k, j * i)).reshape(-1, j, i)
-    partial = np.matmul(along_j, partial)
-    result: FloatArray = (partial.reshape(-1, i) @ along_i.T).reshape(
-        len(along_k), len(along_j), len(along_i)
-    )
-    return result
+    result = lattice
+    for axis, matrix in enumerate((along_k, along_j, along_i)):
+        moved = np.moveaxis(result, axis, 0)
+        # Sparse, because a row has two or four weights, and because sums of dense products depend
+        # on how many threads BLAS has: the same seed would not give the same voxels everywhere.
+        flat = csr_array(matrix) @ moved.reshape(len(moved), -1)
+        result = np.moveaxis(flat.reshape(len(matrix), *moved.shape[1:]), 0, axis)
+    return np.ascontiguousarray(result)
 
 
 def smooth_noise(

@@ -80,7 +80,7 @@ def simulate_head(
 
     Args:
         anatomy: Tissues to start from.
-        seed: The same seed, anatomy and options give the same head, but for rounding.
+        seed: The same seed, anatomy and options give the same voxels, bit for bit.
         options: How the head is made and scanned.
 
     Raises:

@@ -34,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
     """
-    name = f"{_own_prefix()}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}"
+    name = f"{own_prefix()}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}"
     temporary = path.with_name(name)
     try:
         # Exclusive creation: a file or link that someone else put there is never written through.
@@ -67,7 +67,7 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
             holds something and may not be replaced.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=_own_prefix(), dir=folder.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=own_prefix(), dir=folder.parent) as temporary:
             # A folder in it, because the outer one is readable by its owner alone.
             staged = Path(temporary) / folder.name
             staged.mkdir()
@@ -127,7 +127,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def _is_leftover(path: Path) -> bool:
     owner = re.match(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-(\d+)-", path.name)
-    if owner and owner[1] == _place() and not _is_alive(int(owner[2])):
+    if owner and owner[1] == this_place() and not is_alive(int(owner[2])):
         return True
     try:
         return time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS
@@ -135,9 +135,10 @@ def _is_leftover(path: Path) -> bool:
         return False  # gone meanwhile
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this machine runs; on Windows always true, where asking ends it."""
     if sys.platform == "win32":
-        return True  # there, os.kill would end it; age decides
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -147,12 +148,13 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _own_prefix() -> str:
-    return f"{TEMPORARY_PREFIX}{_place()}-{os.getpid()}-"
+def own_prefix() -> str:
+    """What the names of this process's temporary files begin with; see `remove_leftovers`."""
+    return f"{TEMPORARY_PREFIX}{this_place()}-{os.getpid()}-"
 
 
 @functools.cache
-def _place() -> str:
+def this_place() -> str:
     """Where process numbers mean the same: this machine since it was started, this container."""
     parts = [platform.node()]
     with suppress(OSError):

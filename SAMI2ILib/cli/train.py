@@ -75,6 +75,7 @@ _BUDGET_FLAGS = (
     ("--steps", "optimization.steps", int, "optimizer steps, instead of the recipe's budget"),
     ("--epochs", "optimization.epochs", float, "epochs, instead of the recipe's budget"),
     ("--minutes", "optimization.minutes", float, "minutes, instead of the recipe's budget"),
+    ("--cpu-minutes", "optimization.cpu_minutes", float, "minutes of the processor, instead"),
 )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from SAMI2ILib.training.config import BUDGET_KEYS
+
 Preset = Mapping[str, Any]
 
 # What is minimized, on images in [0, 1]: the papers' 100 x L1, and CycleGAN's 10 x cycle and
@@ -110,8 +112,8 @@ def merge_tables(below: Preset, above: Preset) -> dict[str, Any]:
     merged = {key: dict(v) if isinstance(v, Mapping) else v for key, v in below.items()}
     for key, value in above.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            if any(budget in value for budget in ("steps", "epochs", "minutes")):
-                for budget in ("steps", "epochs", "minutes"):
+            if any(budget in value for budget in BUDGET_KEYS):
+                for budget in BUDGET_KEYS:
                     merged[key].pop(budget, None)
             merged[key] = merge_tables(merged[key], value)
         else:

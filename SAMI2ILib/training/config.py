@@ -163,12 +163,15 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Optimization:
-    """Losses and schedule; exactly one of `steps`, `epochs` and `minutes` is above zero.
+    """Losses and schedule; exactly one of `BUDGET_KEYS` is above zero.
 
     Attributes:
         steps: Optimizer steps in all.
         epochs: Passes over all slices; each slice comes once in each.
         minutes: Training time in all, over every resumption.
+        cpu_minutes: The same in time of the processor, without validations and pictures: a budget
+            that other programs on the machine do not shorten. Needs `workers` of 0, so that the
+            cutting of crops counts too.
         batch: Crops a step, over all processes and micro-batches together.
         accumulate: Micro-batches that a process divides its part of the batch into.
         crop: Height and width of a crop in pixels of the working grid.
@@ -193,6 +196,7 @@ class Optimization:
     steps: int = 0
     epochs: float = 0.0
     minutes: float = 0.0
+    cpu_minutes: float = 0.0
     batch: int = 8
     accumulate: int = 1
     crop: int = 128
@@ -290,5 +294,5 @@ MACHINE_KEYS = (
 )  # fmt: skip
 """Keys that say how a run is computed and shown, not what is learned."""
 
-BUDGET_KEYS = ("steps", "epochs", "minutes")
+BUDGET_KEYS = ("steps", "epochs", "minutes", "cpu_minutes")
 """Keys of `Optimization` of which one is above zero."""

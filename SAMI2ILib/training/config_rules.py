@@ -8,7 +8,7 @@ from SAMI2ILib.data.dataset import SPLITS
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models.diff_augment import POLICIES
 from SAMI2ILib.training.adversarial import ADVERSARIAL_LOSSES
-from SAMI2ILib.training.config import TrainingConfig
+from SAMI2ILib.training.config import BUDGET_KEYS, TrainingConfig
 
 Rule = tuple[str, bool, str]  # key, whether it holds, what was expected
 
@@ -119,12 +119,14 @@ def generator_config(config: TrainingConfig) -> GeneratorConfig:
 
 def _schedule(config: TrainingConfig) -> Iterator[Rule]:
     plan = config.optimization
-    budgets = [budget for budget in (plan.steps, plan.epochs, plan.minutes) if budget]
+    budgets = [budget for budget in (getattr(plan, key) for key in BUDGET_KEYS) if budget]
     yield (
         "optimization.steps",
         len(budgets) == 1 and budgets[0] > 0,
-        "above zero, or else optimization.epochs or optimization.minutes, and only one of them",
+        "above zero, or else another budget, and only one of " + ", ".join(BUDGET_KEYS),
     )
+    inside = not plan.cpu_minutes or config.workers == 0
+    yield "workers", inside, "0 with a budget in cpu_minutes: other processes are not counted"
     yield "optimization.batch", plan.batch >= 1, "at least 1"
     yield "optimization.accumulate", 1 <= plan.accumulate <= plan.batch, "from 1 to the batch"
     yield "optimization.crop", _is_crop(plan.crop), f"a positive multiple of {CROP_MULTIPLE}"

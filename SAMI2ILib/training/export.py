@@ -208,6 +208,7 @@ def _describe(config: TrainingConfig, result: TrainingResult, selection: Selecti
     recipe["label"] = recipe_label(config)
     recipe["steps_done"] = result.state.step
     recipe["seconds_in_training"] = round(result.state.seconds)
+    recipe["cpu_seconds_in_training"] = round(result.state.cpu_seconds)
     if config.optimization.export == "best" and result.state.best_step:
         recipe["step_of_the_weights"] = result.state.best_step
     data = [

@@ -1,8 +1,9 @@
 """The training loop, from the first step or from a checkpoint to the exported weights."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -103,12 +104,12 @@ def train(
     session.enter(state.step, schedule.spent(state))
     state.finished = schedule.is_over(state)
     log = _open_log(session, folder, state, calls.notice)
-    clock, saved_at = _Clock(state.seconds), state.seconds
+    clock, saved_at = _Clock(state, world), state.seconds
     batches = load_batches(config, selection.training, state.step, world, device.startswith("cuda"))
 
     while not state.finished:
         parts = next(batches)
-        counts, stopping, state.seconds = _agree(session, parts, calls.should_stop(), clock)
+        counts, stopping = _agree(session, parts, calls.should_stop(), clock, state)
         session.enter(state.step, schedule.spent(state))
         factor = schedule.rate_factor(state)
         sums[:-1] += session.step(parts, counts, factor)
@@ -125,7 +126,7 @@ def train(
 
         due = state.seconds - saved_at > 60 * config.checkpoint_minutes
         if schedule.validation_due(state, due):
-            with session.exported_weights():
+            with clock.without_cpu_time(), session.exported_weights():
                 _look(session, selection, schedule, state, folder, log)
             state.finished = schedule.is_over(state)
         if due or stopping or state.finished:
@@ -184,13 +185,25 @@ def load_result(
 
 
 class _Clock:
-    """Seconds of training, going on from those of earlier calls."""
+    """Seconds of training and of the processor, going on from those of earlier calls."""
 
-    def __init__(self, before: float) -> None:
-        self._offset = before - time.monotonic()
+    def __init__(self, before: TrainingState, world: World) -> None:
+        self._offset = before.seconds - time.monotonic()
+        # the processes add up theirs, and one of them those of earlier calls
+        self._cpu_offset = (before.cpu_seconds if world.is_main else 0) - time.process_time()
 
     def seconds(self) -> float:
         return time.monotonic() + self._offset
+
+    def cpu_seconds(self) -> float:
+        return time.process_time() + self._cpu_offset
+
+    @contextlib.contextmanager
+    def without_cpu_time(self) -> Iterator[None]:
+        """Leave what is done inside out of the time of the processor."""
+        began = time.process_time()
+        yield
+        self._cpu_offset -= time.process_time() - began
 
 
 def _go_on(
@@ -230,19 +243,25 @@ def _open_log(
 
 
 def _agree(
-    session: Session, parts: Sequence[Crops], wants_to_stop: bool, clock: _Clock
-) -> tuple[Tensor, bool, float]:
+    session: Session,
+    parts: Sequence[Crops],
+    wants_to_stop: bool,
+    clock: _Clock,
+    state: TrainingState,
+) -> tuple[Tensor, bool]:
     """Tell all processes in one message how many crops have each target, and whether to stop.
 
+    The state gets the seconds on the clock of the main process, and the time of all processors.
+
     Returns:
-        The (T,) counts over all processes, whether any of them wants to stop, and the seconds on
-        the clock of the main one.
+        The (T,) counts over all processes, and whether any of them wants to stop.
     """
     counts = torch.stack([part.has_target.sum(dim=0) for part in parts]).sum(dim=0)
-    seconds = clock.seconds() if session.world.is_main else 0.0
-    said = torch.tensor([*counts.tolist(), wants_to_stop, seconds], dtype=torch.float64)
+    times = [clock.seconds() if session.world.is_main else 0.0, clock.cpu_seconds()]
+    said = torch.tensor([*counts.tolist(), wants_to_stop, *times], dtype=torch.float64)
     heard = session.world.sum(said.to(session.device))
-    return heard[:-2].float(), bool(heard[-2] > 0), float(heard[-1])
+    state.seconds, state.cpu_seconds = heard[-2:].tolist()
+    return heard[:-3].float(), bool(heard[-3] > 0)
 
 
 def _look(

@@ -118,6 +118,8 @@ def _steps(config: TrainingConfig, selection: Selection, processes: int) -> str:
     plan = config.optimization
     total = Schedule(config, selection.slices).total_steps
     budget = f"{plan.minutes:g} minutes"
+    if plan.cpu_minutes:
+        budget = f"{plan.cpu_minutes:g} minutes of the processor"
     if total is not None:
         budget = f"{total} ({total * plan.batch / selection.slices:.3g} epochs)"
     text = f"{budget} of {plan.batch} crops of {plan.crop}x{plan.crop}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.training.baseline_recipes import baseline_preset, merge_tables
-from SAMI2ILib.training.config import MACHINE_KEYS, TrainingConfig
+from SAMI2ILib.training.config import BUDGET_KEYS, MACHINE_KEYS, TrainingConfig
 from SAMI2ILib.weights.spec import FAMILIES
 
 _NO_AUGMENTATION: Final = {
@@ -136,7 +136,7 @@ def departures(config: TrainingConfig) -> list[str]:
     preset, found = _flat(asdict(parse_config(minimal))), _flat(asdict(config))
     ignored = {*_FREE_KEYS, *_FREE_OPTIMIZATION_KEYS}
     if "optimization" in minimal:
-        ignored |= {f"optimization.{budget}" for budget in ("steps", "epochs", "minutes")}
+        ignored |= {f"optimization.{budget}" for budget in BUDGET_KEYS}
     unused = _UNUSED_BY_BASELINES if config.is_baseline else ()
     return [
         f"{key} = {_text(value)}"

@@ -18,6 +18,7 @@ class TrainingState:
     Attributes:
         step: Optimizer steps done.
         seconds: Time spent in training, over all resumptions.
+        cpu_seconds: Time of the processor spent in its steps, over all processes and resumptions.
         finished: Whether the budget is spent, or patience ended.
         losses: Means over the last logged steps: by target, then by term.
         validation: The last measures on the validation subjects.
@@ -30,6 +31,7 @@ class TrainingState:
 
     step: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     finished: bool = False
     losses: Measures = field(default_factory=dict)
     validation: Measures = field(default_factory=dict)
@@ -54,11 +56,9 @@ class Schedule:
 
     @property
     def total_steps(self) -> int | None:
-        """Steps of the whole run; None where the budget is in minutes."""
-        plan = self._plan
-        if plan.minutes:
-            return None
-        return plan.steps or max(1, math.ceil(plan.epochs * self._slices / plan.batch))
+        """Steps of the whole run; None where the budget is a time."""
+        is_timed = self._plan.minutes or self._plan.cpu_minutes
+        return None if is_timed else self._counted_steps()
 
     @property
     def steps_an_epoch(self) -> int:
@@ -67,14 +67,20 @@ class Schedule:
 
     def spent(self, state: TrainingState) -> float:
         """Part of the budget that is spent, in [0, 1]."""
-        if self.total_steps is None:
+        if self._plan.cpu_minutes:
+            return min(1.0, state.cpu_seconds / (60 * self._plan.cpu_minutes))
+        if self._plan.minutes:
             return min(1.0, state.seconds / (60 * self._plan.minutes))
-        return min(1.0, state.step / self.total_steps)
+        return min(1.0, state.step / self._counted_steps())
 
     def is_over(self, state: TrainingState) -> bool:
         """Whether the budget is spent, or patience is at its end."""
         patience = self._plan.patience
         return self.spent(state) >= 1 or 0 < patience <= state.validations_since_best
+
+    def _counted_steps(self) -> int:
+        plan = self._plan
+        return plan.steps or max(1, math.ceil(plan.epochs * self._slices / plan.batch))
 
     def rate_factor(self, state: TrainingState) -> float:
         """Part of the peak learning rate: a linear rise, then as `optimization.schedule` says.

@@ -52,6 +52,8 @@ def test_recipe_is_read_with_its_defaults(recipe):
         ({"data": [{"weight": 1}]}, r"lacks a required key: one of name.* in data\[0\]"),
         ({"optimization": {"steps": 0}}, "'optimization.steps'"),
         ({"optimization": {"steps": 5, "minutes": 5}}, "'optimization.steps'"),
+        ({"optimization": {"minutes": 5, "cpu_minutes": 5}}, "only one of steps, epochs, minutes"),
+        ({"optimization": {"cpu_minutes": 5}, "workers": 1}, "'workers'.*0 with a budget in cpu"),
         ({"optimization": {"steps": 5, "crop": 96}}, "'optimization.crop'.*multiple of 64"),
         ({"optimization": {"steps": 5, "batch": 0}}, "'optimization.batch'"),
         ({"optimization": {"steps": 5, "ema": 1.0}}, "'optimization.ema'"),

@@ -25,6 +25,14 @@ def test_budget_in_minutes_is_spent_by_the_clock(configure):
     assert plan.is_over(TrainingState(seconds=121))
 
 
+def test_budget_of_the_processor_is_spent_by_its_time_alone(configure):
+    plan = schedule(configure, cpu_minutes=2)
+    assert plan.total_steps is None
+    assert plan.spent(TrainingState(seconds=500, cpu_seconds=30)) == 0.25
+    assert not plan.is_over(TrainingState(cpu_seconds=119))
+    assert plan.is_over(TrainingState(cpu_seconds=121))
+
+
 def test_rate_rises_then_falls_along_half_a_cosine(configure):
     plan = schedule(configure, steps=100, warm_up=0.2)
     factors = [plan.rate_factor(TrainingState(step)) for step in (0, 10, 20, 60, 100)]

@@ -1,7 +1,9 @@
 """A whole run in small: train, resume, export, translate."""
 
 import csv
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ import torch
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.inference.model_loader import load_model
+from SAMI2ILib.training import loop
 from SAMI2ILib.training.config import DecoderOptions
 from SAMI2ILib.training.export import export_models
 from SAMI2ILib.training.loop import Callbacks, load_result, train
 from SAMI2ILib.training.selection import select_subjects
+from SAMI2ILib.training.session import Session
 from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
 from SAMI2ILib.weights import read_spec
 from SAMI2ILib.weights.store import Store
@@ -110,6 +114,31 @@ def test_clip_encoder_is_inside_the_model_file(configure, tiny_clip, tmp_path):
     result.network.eval()
     with torch.inference_mode():
         torch.testing.assert_close(network(source), result.network(source), atol=5e-3, rtol=0)
+
+
+def test_processor_budget_counts_steps_of_all_calls_but_no_validation(
+    configure, tmp_path, monkeypatch
+):
+    now = [5000.0]
+    clock = SimpleNamespace(process_time=lambda: now[0], monotonic=time.monotonic)
+    monkeypatch.setattr(loop, "time", clock)
+
+    def taking(seconds, function):
+        def slower(*args):
+            now[0] += seconds
+            return function(*args)
+
+        return slower
+
+    monkeypatch.setattr(Session, "step", taking(20, Session.step))
+    monkeypatch.setattr(loop, "validate", taking(1000, loop.validate))
+    config = configure(optimization={"steps": 0, "cpu_minutes": 1, "validate_every": 1})
+    selection = select_subjects(config)
+    first = train(config, selection, tmp_path, callbacks=STOP)
+    assert (first.state.step, first.state.cpu_seconds) == (1, 0)
+    state = train(config, selection, tmp_path).state
+    # asked before each step, as the other clock is: 0, again 0 after the stop, 20, 40, 60
+    assert (state.step, state.cpu_seconds, state.finished) == (5, 60, True)
 
 
 @pytest.mark.parametrize("adversarial", [False, True])

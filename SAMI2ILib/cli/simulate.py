@@ -13,6 +13,8 @@ from SAMI2ILib.errors import InputError
 HELP = "Simulate heads with T1, T2 and PD, one or a whole cohort."
 
 _ORIENTATIONS = ("axial", "sagittal", "coronal")
+# Contrasts beside T1, T2 and PD, and the names of their sequences in the simulator.
+_FURTHER = {"FLAIR": "FLAIR", "T1CE": "ENHANCED_T1"}
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
@@ -22,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     head = kinds.add_parser("head", help="one head: T1, T2, PD, tissue and brain in a folder")
     _add_common(head)
     _add_head_options(head)
+    head.add_argument(
+        "--also", choices=tuple(_FURTHER), nargs="+", default=(), metavar="CONTRAST",
+        help="FLAIR, or T1CE: the T1 after a gadolinium agent",
+    )  # fmt: skip
     cohort = kinds.add_parser("cohort", help="many heads, one folder each, or an IXI-like folder")
     _add_common(cohort)
     _add_cohort_options(cohort)
@@ -118,11 +124,14 @@ def _add_cohort_options(parser: argparse.ArgumentParser) -> None:
 def _run_head(args: argparse.Namespace, console: Console) -> int:
     import numpy as np
 
+    from SAMI2ILib.data.simulation import signal
     from SAMI2ILib.data.simulation.files import write_int16
     from SAMI2ILib.data.simulation.head import simulate_head
-    from SAMI2ILib.data.simulation.options import HeadOptions
+    from SAMI2ILib.data.simulation.options import HeadOptions, ScanOptions
 
-    options = HeadOptions(**_fixed_options(args))
+    noise = {} if args.noise is None else {"noise": args.noise}
+    further = {name: ScanOptions(getattr(signal, _FURTHER[name]), **noise) for name in args.also}
+    options = HeadOptions(**_fixed_options(args), further=further)
     source = _sources(args, 1)[0]
     anatomy_seed, head_seed = np.random.SeedSequence(args.seed).spawn(2)
     head = simulate_head(source.load(anatomy_seed), head_seed, options)

@@ -1,6 +1,6 @@
 """Simulate one head: T1, T2 and PD on one grid, with the tissues and the brain that made them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class SimulatedHead:
         pd: Proton-density-weighted volume.
         tissue: Values of `Tissue`, the one with the largest fraction.
         brain: 1 in the brain with its ventricles and sulci, else 0.
+        further: The further contrasts of the options, by their name.
     """
 
     t1: Volume
@@ -42,6 +43,7 @@ class SimulatedHead:
     pd: Volume
     tissue: Volume
     brain: Volume
+    further: dict[str, Volume] = field(default_factory=dict)
 
     def volumes(self) -> dict[str, Volume]:
         """Give the volumes by the name of their file."""
@@ -51,6 +53,7 @@ class SimulatedHead:
             "PD": self.pd,
             "tissue": self.tissue,
             "brain": self.brain,
+            **self.further,
         }
 
 
@@ -76,7 +79,7 @@ class Person:
 def simulate_head(
     anatomy: Anatomy, seed: int | np.random.SeedSequence, options: HeadOptions | None = None
 ) -> SimulatedHead:
-    """Simulate T1, T2 and PD of one head.
+    """Simulate T1, T2, PD and the further contrasts of one head.
 
     Args:
         anatomy: Tissues to start from.
@@ -99,8 +102,10 @@ def simulate_head(
         height_mm=options.height_mm,
     )
     acquisition = Acquisition(grid, options.slice_thickness_mm, pose)
-    scans, tissue, brain = scan_person(person, acquisition, scan_seed, options, CONTRASTS)
-    return SimulatedHead(scans["T1"], scans["T2"], scans["PD"], tissue, brain)
+    contrasts = (*CONTRASTS, *options.further)
+    scans, tissue, brain = scan_person(person, acquisition, scan_seed, options, contrasts)
+    t1, t2, pd = (scans.pop(contrast) for contrast in CONTRASTS)
+    return SimulatedHead(t1, t2, pd, tissue, brain, scans)
 
 
 def make_person(anatomy: Anatomy, seed: np.random.SeedSequence, options: HeadOptions) -> Person:
@@ -128,13 +133,14 @@ def make_person(anatomy: Anatomy, seed: np.random.SeedSequence, options: HeadOpt
     if options.tumor:
         blobs += random_tumor(varied, lesion)
     tissues = tissue_parameters(options.field_strength_t)
+    scans = options.scans()
     images = paint(
         varied,
         blobs,
         jitter(tissues, tissue_values, options.tissue_jitter),
-        {"T1": options.t1, "T2": options.t2, "PD": options.pd},
+        {name: scan.sequence for name, scan in scans.items()},
         scene,
-        fat=dict(zip(CONTRASTS, options.fat, strict=True)),
+        fat={name: scan.fat for name, scan in scans.items()},
         texture=options.texture,
         # The point spread of an MR voxel is about as wide as the voxel.
         blur_mm=max(options.blur_mm, 0.4 * options.spacing_mm),
@@ -158,7 +164,7 @@ def scan_person(
         acquisition: The slices.
         seed: Source of the shading and the noise.
         options: How the head is scanned.
-        contrasts: Which of T1, T2, PD.
+        contrasts: Which of T1, T2, PD and the further ones.
 
     Returns:
         The contrasts, the tissue map and the brain mask on the acquisition's grid.
@@ -174,17 +180,19 @@ def scan_person(
         acquisition,
     )
     volumes = {}
-    for contrast, one_seed in zip(CONTRASTS, seed.spawn(len(CONTRASTS)), strict=True):
+    settings = options.scans()
+    for (contrast, scan_options), one_seed in zip(
+        settings.items(), seed.spawn(len(settings)), strict=True
+    ):
         if contrast not in contrasts:
             continue
         rng = np.random.default_rng(one_seed)
-        number = CONTRASTS.index(contrast)
         image = scans[contrast] / _white_matter(person, contrast)
         image *= bias_field(grid.shape_kji, grid.spacing_mm, options.bias, rng)
-        image = add_rician_noise(image, options.noise[number], rng)
+        image = add_rician_noise(image, scan_options.noise, rng)
         if options.skull_stripped:
             image *= brain
-        stored = np.rint(np.clip(image * options.intensity[number], 0, 32767))
+        stored = np.rint(np.clip(image * scan_options.intensity, 0, 32767))
         volumes[contrast] = Volume(stored, grid.ijk_to_ras, contrast)
     return (
         volumes,

@@ -1,6 +1,6 @@
 """How a simulated head is made and scanned, chosen by hand or drawn."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,23 @@ from SAMI2ILib.data.simulation.signal import (
     random_t2_sequence,
 )
 from SAMI2ILib.errors import InputError
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """How one contrast is scanned; see `HeadOptions`.
+
+    Args:
+        sequence: How it is weighted.
+        noise: Standard deviation relative to white matter.
+        intensity: Value of white matter.
+        fat: Signal of fat and marrow over the full one.
+    """
+
+    sequence: Sequence
+    noise: float = 0.02
+    intensity: float = 400.0
+    fat: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -50,9 +67,11 @@ class HeadOptions:
         intensity: Value of white matter in T1, T2, PD, in the arbitrary units of a scanner.
         fat: Signal of fat and marrow in T1, T2, PD over the full one (fat suppression, bandwidth).
         skull_stripped: Set what is outside the brain to 0.
+        further: Contrasts beside T1, T2 and PD, by their name.
 
     Raises:
-        InputError: A length that is not positive, or a negative amount.
+        InputError: A length that is not positive, a negative amount, or a further contrast with the
+            name of one of the three.
     """
 
     spacing_mm: float = 1.0
@@ -81,6 +100,7 @@ class HeadOptions:
     intensity: tuple[float, float, float] = (400.0, 300.0, 600.0)
     fat: tuple[float, float, float] = (0.7, 0.8, 0.8)
     skull_stripped: bool = False
+    further: dict[str, ScanOptions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = (self.spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm, self.height_mm)
@@ -93,12 +113,24 @@ class HeadOptions:
             "texture": self.texture,
             "blur_mm": self.blur_mm,
             "bias": self.bias,
-            "noise": min(self.noise),
+            "noise": min(*self.noise, *(scan.noise for scan in self.further.values())),
             "csf_share": self.csf_share,
         }
         for name, value in amounts.items():
             if value < 0:
                 raise InputError(f"{name} must be 0 or more, not {value:g}.")
+        taken = sorted({"T1", "T2", "PD", "tissue", "brain"} & set(self.further))
+        if taken:
+            raise InputError(f"further must not name {taken[0]!r}: every head has it.")
+
+    def scans(self) -> dict[str, ScanOptions]:
+        """Sequence, noise, intensity and fat of every contrast: T1, T2, PD and the further ones."""
+        sequences = {"T1": self.t1, "T2": self.t2, "PD": self.pd}
+        three = {
+            name: ScanOptions(sequence, self.noise[n], self.intensity[n], self.fat[n])
+            for n, (name, sequence) in enumerate(sequences.items())
+        }
+        return three | self.further
 
     def to_json(self) -> dict[str, Any]:
         """Give the options as JSON values."""

@@ -60,7 +60,8 @@ def paint(
         signal, by_water, by_t2 = _sensitivities(sequence, tissues)
         signal[[Tissue.FAT, Tissue.MARROW]] *= np.float32(fat[contrast])
         # Blood flows out of the slice during an echo time and leaves a void in most spin echoes.
-        if sequence.kind == "spin-echo":
+        # With an agent the slow blood of the veins stays bright.
+        if sequence.is_spin_echo and not sequence.agent_mmol_l:
             signal[Tissue.BLOOD] *= vessel
         image = signal[anatomy.tissue_kji]
         image *= 1.0 + by_water[anatomy.tissue_kji] * water + by_t2[anatomy.tissue_kji] * t2

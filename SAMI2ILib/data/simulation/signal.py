@@ -5,13 +5,18 @@ pure water, so it lies in 0..1.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.data.simulation.tissues import TissueParameters
+from SAMI2ILib.data.simulation.tissues import (
+    Tissue,
+    TissueParameters,
+    tissue_parameters,
+    with_contrast_agent,
+)
 from SAMI2ILib.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -121,6 +126,39 @@ def inversion_prepared(
     return signal
 
 
+def inversion_recovery(
+    tissues: TissueParameters, tr_ms: float, te_ms: float, ti_ms: float
+) -> FloatArray:
+    """Signal of an inversion-recovery (fast) spin echo, as FLAIR is one.
+
+    Args:
+        tissues: Values of n tissues.
+        tr_ms: From one inversion to the next.
+        te_ms: Effective echo time, much shorter than TR.
+        ti_ms: From the inversion to the excitation.
+
+    Returns:
+        (n,) float64 in 0..1, magnitude: PD |1 - 2 exp(-TI / T1) + exp(-TR / T1)| exp(-TE / T2).
+
+    Raises:
+        InputError: A time that is not positive, or TI and TE that do not fit into TR.
+    """
+    _check_times(tr_ms, te_ms)
+    if not 0.0 < ti_ms < tr_ms - te_ms:
+        raise InputError(
+            f"ti_ms must be over 0 and below tr_ms - te_ms, not {ti_ms:g} of {tr_ms - te_ms:g} ms."
+        )
+    recovered = 1.0 - 2.0 * np.exp(-ti_ms / tissues.t1_ms) + np.exp(-tr_ms / tissues.t1_ms)
+    signal: FloatArray = tissues.proton_density * np.abs(recovered)
+    signal *= np.exp(-te_ms / tissues.t2_ms)
+    return signal
+
+
+def nulling_inversion_time(t1_ms: float, tr_ms: float) -> float:
+    """The inversion time at which `inversion_recovery` of a tissue is 0, in ms."""
+    return float(t1_ms * np.log(2.0 / (1.0 + np.exp(-tr_ms / t1_ms))))
+
+
 def _check_times(tr_ms: float, te_ms: float) -> None:
     if not 0.0 < te_ms < tr_ms:
         raise InputError(
@@ -137,6 +175,7 @@ _EQUATIONS: dict[str, Callable[..., FloatArray]] = {
     "spin-echo": spin_echo,
     "gradient-echo": gradient_echo,
     "inversion-prepared": inversion_prepared,
+    "inversion-recovery": inversion_recovery,
 }
 
 
@@ -145,12 +184,20 @@ class Sequence:
     """A pulse sequence and its parameters.
 
     Args:
-        kind: "spin-echo", "gradient-echo" or "inversion-prepared".
+        kind: "spin-echo", "gradient-echo", "inversion-prepared" or "inversion-recovery".
         parameters: The keyword arguments of the signal equation of that kind.
+        agent_mmol_l: Concentration of a gadolinium agent by the names of tissues; empty for a scan
+            without one.
     """
 
     kind: str
     parameters: dict[str, float]
+    agent_mmol_l: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_spin_echo(self) -> bool:
+        """Whether fast blood leaves the slice between excitation and echo."""
+        return self.kind in ("spin-echo", "inversion-recovery")
 
     def signal(self, tissues: TissueParameters) -> FloatArray:
         """Give the signal of each tissue.
@@ -159,12 +206,14 @@ class Sequence:
             (n,) float64 in 0..1.
 
         Raises:
-            InputError: An unknown kind or parameters out of range.
+            InputError: An unknown kind, or parameters or concentrations out of range.
         """
         if self.kind not in _EQUATIONS:
             raise InputError(
                 f"sequence kind must be one of {', '.join(_EQUATIONS)}, not {self.kind!r}."
             )
+        if self.agent_mmol_l:
+            tissues = with_contrast_agent(tissues, self.agent_mmol_l)
         return _EQUATIONS[self.kind](tissues, **self.parameters)
 
     def to_json(self) -> dict[str, Any]:
@@ -245,4 +294,41 @@ def random_pd_sequence(rng: np.random.Generator) -> Sequence:
     """Draw a proton-density-weighted fast spin echo: effective TE 8-20 ms, TR 2.2-9 s."""
     return Sequence(
         "spin-echo", {"tr_ms": rng.uniform(2200.0, 9000.0), "te_ms": rng.uniform(8.0, 20.0)}
+    )
+
+
+# Where a standard dose (0.1 mmol/kg) is five minutes later, in mmol/l. Blood: 0.65 in plasma
+# (Weinmann 1984, as fitted by Tofts 1991) times 1 - hematocrit. Tissues without a barrier: plasma
+# times the space outside their cells. Brain: its blood volume. Tumor and lesions vary most.
+_AGENT_MMOL_L = {
+    "BLOOD": 0.38, "MUCOSA": 0.28, "DURA": 0.25, "TUMOR": 0.35, "LESION": 0.06, "MUSCLE": 0.07,
+    "SKIN": 0.12, "GREY_MATTER": 0.018, "DEEP_GREY": 0.015, "WHITE_MATTER": 0.009,
+}  # fmt: skip
+
+FLAIR = Sequence(
+    "inversion-recovery",
+    {"tr_ms": 9000.0, "te_ms": 120.0, "ti_ms": nulling_inversion_time(4100.0, 9000.0)},
+)
+ENHANCED_T1 = replace(IXI_T1, agent_mmol_l=_AGENT_MMOL_L)
+
+
+def random_enhanced_t1_sequence(rng: np.random.Generator, field_strength_t: float) -> Sequence:
+    """Draw a T1-weighted sequence after a gadolinium agent: half to twice the usual uptake."""
+    sequence = random_t1_sequence(rng, field_strength_t)
+    dose = np.exp(rng.uniform(np.log(0.6), np.log(2.0)))
+    uptake = dose * np.exp(rng.normal(0.0, 0.25, len(_AGENT_MMOL_L)))
+    agent = {
+        name: value * float(factor)
+        for (name, value), factor in zip(_AGENT_MMOL_L.items(), uptake, strict=True)
+    }
+    return replace(sequence, agent_mmol_l=agent)
+
+
+def random_flair_sequence(rng: np.random.Generator, field_strength_t: float) -> Sequence:
+    """Draw a FLAIR: TR 6-11 s, effective TE 80-140 ms, TI within 5 % of what nulls CSF."""
+    tr_ms = rng.uniform(6000.0, 11000.0)
+    csf_t1_ms = float(tissue_parameters(field_strength_t).t1_ms[Tissue.CSF])
+    ti_ms = nulling_inversion_time(csf_t1_ms, tr_ms) * rng.uniform(0.95, 1.05)
+    return Sequence(
+        "inversion-recovery", {"tr_ms": tr_ms, "te_ms": rng.uniform(80.0, 140.0), "ti_ms": ti_ms}
     )

@@ -53,6 +53,18 @@ def test_head_follows_its_options(sami2i, labels, tmp_path):
     assert (t1.array_kji[~brain] == 0).all()
 
 
+def test_head_writes_further_contrasts_that_are_asked_for(sami2i, labels, tmp_path):
+    outcome = sami2i(
+        "simulate", "head", "-o", tmp_path, "--labels", labels, *COARSE, "--noise", 0,
+        "--also", "FLAIR", "T1CE",
+    )  # fmt: skip
+    assert outcome.code == 0
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"FLAIR.nii.gz", "T1CE.nii.gz"}
+    ventricle = read_volume(tmp_path / "tissue.nii.gz").array_kji == 7
+    flair = read_volume(tmp_path / "FLAIR.nii.gz").array_kji
+    assert flair[ventricle].mean() < 0.3 * np.percentile(flair, 90)
+
+
 def test_cohort_reports_its_progress_as_json(sami2i, labels, tmp_path):
     outcome = sami2i(
         "simulate", "cohort", "-n", 2, "-o", tmp_path, "--labels", labels, *COARSE,

@@ -7,7 +7,13 @@ import pytest
 
 from SAMI2ILib.data.simulation.head import SimulatedHead, simulate_head
 from SAMI2ILib.data.simulation.lesions import random_tumor, random_white_matter_lesions
-from SAMI2ILib.data.simulation.options import HeadOptions, ixi_options, random_options
+from SAMI2ILib.data.simulation.options import (
+    HeadOptions,
+    ScanOptions,
+    ixi_options,
+    random_options,
+)
+from SAMI2ILib.data.simulation.signal import ENHANCED_T1, FLAIR
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging import resample
@@ -38,6 +44,24 @@ def test_contrasts_look_like_t1_t2_and_pd(clean):
     assert mean_of(clean, "T1", white) > mean_of(clean, "T1", grey) > mean_of(clean, "T1", csf)
     assert mean_of(clean, "T2", csf) > mean_of(clean, "T2", grey) > mean_of(clean, "T2", white)
     assert mean_of(clean, "PD", grey) > mean_of(clean, "PD", white)
+
+
+def test_further_contrasts_lie_beside_the_three_and_change_none_of_them(anatomy, clean):
+    scans = {"FLAIR": ScanOptions(FLAIR, 0.0, 300.0), "T1CE": ScanOptions(ENHANCED_T1, 0.0)}
+    head = simulate_head(anatomy, 1, replace(CLEAN, further=scans))
+    for contrast in ("T1", "T2", "PD"):
+        plain = clean.volumes()[contrast].array_kji
+        np.testing.assert_array_equal(head.volumes()[contrast].array_kji, plain)
+    assert list(head.further) == ["FLAIR", "T1CE"]
+    white, fluid = Tissue.WHITE_MATTER, Tissue.VENTRICLE
+    assert mean_of(head, "FLAIR", white) == pytest.approx(300, rel=0.05)
+    assert mean_of(head, "FLAIR", fluid) < 0.3 * mean_of(head, "FLAIR", white)
+    assert mean_of(head, "T1CE", fluid) < 0.5 * mean_of(head, "T1CE", white)
+
+
+def test_a_further_contrast_cannot_take_the_name_of_one_of_the_three():
+    with pytest.raises(InputError, match="further must not name 'PD'"):
+        HeadOptions(further={"PD": ScanOptions(FLAIR)})
 
 
 def test_white_matter_has_the_intensity_that_was_asked_for(clean):

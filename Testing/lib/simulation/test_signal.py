@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from SAMI2ILib.data.simulation.signal import (
+    ENHANCED_T1,
+    FLAIR,
     IXI_PD,
     IXI_T1,
     IXI_T1_AS_IN_HEADER,
@@ -11,6 +13,10 @@ from SAMI2ILib.data.simulation.signal import (
     Sequence,
     gradient_echo,
     inversion_prepared,
+    inversion_recovery,
+    nulling_inversion_time,
+    random_enhanced_t1_sequence,
+    random_flair_sequence,
     random_pd_sequence,
     random_t1_sequence,
     random_t2_sequence,
@@ -21,6 +27,7 @@ from SAMI2ILib.data.simulation.tissues import (
     TissueParameters,
     jitter,
     tissue_parameters,
+    with_contrast_agent,
 )
 from SAMI2ILib.errors import InputError
 
@@ -87,6 +94,61 @@ def test_inversion_prepared_equals_a_bloch_loop():
         echoes=echoes,
     )
     assert signal[0] == pytest.approx(middle * np.exp(-3 / 50))
+
+
+def test_inversion_recovery_equals_the_values_worked_out_by_hand():
+    # exp(-TI/T1) = 1/2, exp(-TR/T1) = 1/4, exp(-TE/T2) = 1/2: 0.8 |1 - 1 + 1/4| / 2
+    tissue = one_tissue(1000, 100, 50, 0.8)
+    signal = inversion_recovery(tissue, tr_ms=2000 * LN2, te_ms=100 * LN2, ti_ms=1000 * LN2)
+    assert signal[0] == pytest.approx(0.1)
+
+
+def test_nulling_inversion_time_nulls_its_tissue_and_no_other():
+    ti_ms = nulling_inversion_time(4000.0, 9000.0)
+    fluid, white = (
+        inversion_recovery(one_tissue(t1, 100, 50, 1.0), 9000, 100, ti_ms)[0] for t1 in (4000, 700)
+    )
+    assert fluid == pytest.approx(0.0, abs=1e-12)
+    assert white > 0.3
+
+
+def test_contrast_agent_adds_its_rate_to_those_of_the_tissue():
+    # 1 / 4.1 mmol/l adds 1 per second to 1/T1 and 4.6 / 4.1 to 1/T2: T1 1000 -> 500 ms.
+    tissues = tissue_parameters(1.5)
+    enhanced = with_contrast_agent(tissues, {"BLOOD": 1 / 4.1})
+    blood = Tissue.BLOOD
+    assert 1000 / enhanced.t1_ms[blood] == pytest.approx(1000 / 1441.0 + 1)
+    assert 1000 / enhanced.t2_ms[blood] == pytest.approx(1000 / 290.0 + 4.6 / 4.1)
+    assert 1000 / enhanced.t2_star_ms[blood] == pytest.approx(1000 / 150.0 + 4.6 / 4.1)
+    assert enhanced.t1_ms[WM] == tissues.t1_ms[WM]
+
+
+@pytest.mark.parametrize("field_t", [1.5, 3.0])
+def test_flair_shows_fluid_darkest_and_lesions_brightest_of_the_brain(field_t):
+    signal = FLAIR.signal(tissue_parameters(field_t))
+    assert signal[CSF] < 0.05 * signal[WM] < signal[WM] < signal[GM] < signal[Tissue.LESION]
+
+
+@pytest.mark.parametrize("field_t", [1.5, 3.0])
+def test_enhanced_t1_brightens_what_has_no_barrier_and_leaves_the_brain(field_t):
+    tissues = tissue_parameters(field_t)
+    plain = np.maximum(IXI_T1.signal(tissues), 1e-9)  # air gives no signal
+    change = ENHANCED_T1.signal(tissues) / plain
+    for tissue in (Tissue.BLOOD, Tissue.MUCOSA, Tissue.DURA, Tissue.TUMOR):
+        assert change[tissue] > 1.25
+    assert 1 < change[WM] < 1.03
+    assert 1 < change[GM] < 1.15
+
+
+def test_random_flair_and_enhanced_t1_keep_the_order_of_their_kind():
+    rng = np.random.default_rng(6)
+    for field_t in [1.5, 3.0] * 20:
+        tissues = tissue_parameters(field_t)
+        flair = random_flair_sequence(rng, field_t).signal(tissues)
+        assert flair[CSF] < 0.25 * flair[WM] < flair[WM] < flair[GM]
+        enhanced = random_enhanced_t1_sequence(rng, field_t).signal(tissues)
+        assert enhanced[WM] > enhanced[GM] > enhanced[CSF]
+        assert enhanced[Tissue.BLOOD] > enhanced[CSF]
 
 
 @pytest.mark.parametrize("field_t", [1.5, 3.0])
@@ -156,6 +218,18 @@ def test_inversion_prepared_refuses_a_train_that_does_not_fit():
             flip_degrees=8,
             echoes=100,
         )
+
+
+@pytest.mark.parametrize("ti_ms", [0.0, 8950.0])
+def test_inversion_recovery_refuses_an_inversion_time_that_does_not_fit(ti_ms):
+    with pytest.raises(InputError, match="ti_ms must be over 0 and below"):
+        inversion_recovery(tissue_parameters(1.5), tr_ms=9000, te_ms=100, ti_ms=ti_ms)
+
+
+@pytest.mark.parametrize("concentration", [{"BLOOD": -0.1}, {"BLOOD": float("nan")}, {"HAIR": 1.0}])
+def test_contrast_agent_refuses_what_no_tissue_takes_up(concentration):
+    with pytest.raises(InputError, match="concentration_mmol_l must give tissues 0 or more"):
+        with_contrast_agent(tissue_parameters(1.5), concentration)
 
 
 def test_sequence_refuses_an_unknown_kind():

@@ -141,7 +141,7 @@ def _build_encoder(parts: _Parts, upscale: int) -> Encoder:
         )
     config = ClipEncoderConfig.from_json(spec.clip)
     encoder = build_clip_encoder(build_clip(config.clip), config, upscale=upscale)
-    load_strictly(encoder.trunk, _with_prefix(parts.tensors, ENCODER_PREFIX), "encoder")
+    _load_weights(encoder.trunk, _with_prefix(parts.tensors, ENCODER_PREFIX), "encoder")
     projection = _with_prefix(parts.tensors, PROJECTION_PREFIX)
     load_strictly(encoder.get_submodule("projection"), projection, "projection")
     return encoder
@@ -167,11 +167,14 @@ def _build_baseline(parts: _Parts) -> nn.Module:
             f"multiple of {multiple}.",
             "Get the file again from where it came.",
         )
-    # batch norms count their batches; a file does not say it, and nothing depends on it
-    counters = {n: t for n, t in network.state_dict().items() if not t.is_floating_point()}
-    weights = _with_prefix(parts.tensors, GENERATOR_PREFIX)
-    load_strictly(network, counters | weights, "generator")
+    _load_weights(network, _with_prefix(parts.tensors, GENERATOR_PREFIX), "generator")
     return network
+
+
+def _load_weights(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
+    """Load strictly all but the counters of batch norms, which files leave out."""
+    counters = {n: t for n, t in module.state_dict().items() if not t.is_floating_point()}
+    load_strictly(module, counters | dict(weights), what)
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

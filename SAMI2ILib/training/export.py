@@ -121,11 +121,7 @@ def _export_baseline(
             preprocessing=replace(model.preprocessing, size=size),
         )
         path = folder / f"{model.id}.safetensors"
-        weights = _weights(generator, "generator.")
-        counters = [n for n, t in generator.state_dict().items() if not t.is_floating_point()]
-        for name in counters:  # of batches, which are more than float16 can say
-            del weights[f"generator.{name}"]
-        write_model(path, model, weights)
+        write_model(path, model, _weights(generator, "generator."))
         models.append(path)
     return ExportedModels(tuple(models))
 
@@ -184,9 +180,11 @@ def _encoder_reference(
 
 
 def _weights(module: nn.Module, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Take a module's weights as float16; batch norms' counters, which may not fit it, stay out."""
     return {
         prefix + name: tensor.detach().cpu().numpy().astype(np.float16)
         for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point()
     }
 
 

@@ -18,7 +18,7 @@ from SAMI2ILib.training.loop import Callbacks, load_result, train
 from SAMI2ILib.training.selection import select_subjects
 from SAMI2ILib.training.session import Session
 from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
-from SAMI2ILib.weights import read_spec
+from SAMI2ILib.weights import read_spec, read_tensors
 from SAMI2ILib.weights.store import Store
 
 STOP = Callbacks(should_stop=lambda: True)
@@ -110,6 +110,8 @@ def test_clip_encoder_is_inside_the_model_file(configure, tiny_clip, tmp_path):
     result = train(config, selection, tmp_path)
     files = export_models(config, result, selection, find_weights(config), tmp_path)
     network = load_model(files.models[0]).network
+    assert [name for name in read_tensors(files.models[0]) if "num_batches" in name] == []
+    assert [name for name in network.state_dict() if "num_batches" in name] != []
     source = torch.rand(1, 1, 64, 64)
     result.network.eval()
     with torch.inference_mode():

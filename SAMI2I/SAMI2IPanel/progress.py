@@ -27,7 +27,7 @@ class Progress:
 
     def add(self, event: dict[str, Any]) -> None:
         """Take one event; only `start` and `progress` change anything."""
-        if event["event"] == "start":
+        if event["event"] == "start" and event.get("device"):
             self.text = _("Loading the model on {device}...").format(device=event.get("device"))
         elif event["event"] == "progress":
             self._advance(str(event["stage"]), int(event["done"]), int(event["total"]))

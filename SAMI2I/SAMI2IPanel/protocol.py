@@ -149,7 +149,8 @@ class RunRecord:
     def _note(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "start":
-            self.log.add(f"running on {event.get('device')}: {event.get('reason')}")
+            if event.get("device"):
+                self.log.add(f"running on {event['device']}: {event.get('reason')}")
             if event.get("protocol") != PROTOCOL_VERSION:
                 self._error = Failure(
                     _("The library speaks another protocol than the panel."),

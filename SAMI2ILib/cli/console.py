@@ -121,10 +121,13 @@ class TextConsole(SilentConsole):
 
 
 class JsonConsole:
-    """For a program: one JSON object a line on stdout, and nothing else there."""
+    """For a program: one JSON object a line on stdout, `start` first, and nothing else there."""
+
+    def __init__(self) -> None:
+        self._started = False
 
     def start(self, device: str, reason: str) -> None:
-        """Write the `start` event, the first of every run."""
+        """Write the `start` event with the device."""
         self._write("start", protocol=PROTOCOL_VERSION, device=device, reason=reason)
 
     def say(self, text: str) -> None:
@@ -155,6 +158,11 @@ class JsonConsole:
         """Nothing is open."""
 
     def _write(self, event: str, **fields: Any) -> None:
+        if not self._started:
+            self._started = True
+            if event != "start":  # a command without a device, or a failure before one was chosen
+                reason = "no device has been chosen"
+                self._write("start", protocol=PROTOCOL_VERSION, device=None, reason=reason)
         # ASCII escapes: a pipe on Windows may not be UTF-8.
         print(json.dumps({"event": event, **fields}, allow_nan=False), flush=True)  # noqa: T201
 

@@ -64,5 +64,6 @@ def test_download_counts_megabytes(clock):
 
 def test_other_events_change_nothing(clock):
     shown = Progress(clock)
+    shown.add({"event": "start", "device": None, "reason": "no device has been chosen"})
     shown.add({"event": "warning", "code": "x", "message": "y"})
     assert shown.text == "Starting..."

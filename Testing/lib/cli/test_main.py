@@ -97,6 +97,32 @@ def test_text_console_draws_progress_on_stderr_only(capsys):
     assert "warning (few-slices): The input has 3 slices." in captured.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "kinds"),
+    [
+        (["models", "list"], 0, ["start", "result"]),
+        (["models", "remove", "none"], 3, ["start", "error"]),
+        (["translate", "none.nii", "-o", "out.nii"], 2, ["start", "error"]),
+    ],
+)
+def test_json_begins_with_start_also_where_no_device_is_chosen(sami2i, arguments, code, kinds):
+    outcome = sami2i(*arguments, "--progress", "json")
+    assert (outcome.code, [event["event"] for event in outcome.events]) == (code, kinds)
+    start = outcome.events[0]
+    assert (start["protocol"], start["device"]) == (1, None)
+    assert "no device" in start["reason"]
+
+
+def test_json_names_the_device_once_where_it_is_known_from_the_start(capsys):
+    console = JsonConsole()
+    console.start("CPU", "it was asked for")
+    console.progress("read", 0, 1)
+    assert [line.split('"')[3] for line in capsys.readouterr().out.splitlines()] == [
+        "start",
+        "progress",
+    ]
+
+
 def test_error_with_line_breaks_is_one_line(capsys):
     TextConsole().error(Sami2iError("first\nsecond", "hint"))
     assert capsys.readouterr().err == "sami2i: error: first second hint\n"

@@ -7,6 +7,7 @@ is 1, and NRMSE is divided by the target's Euclidean norm, as in the paper's tab
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ BoolArray = NDArray[np.bool_]
 LARGEST_PSNR_DB = 100.0
 """PSNR of identical images, which is infinite; a finite stand-in keeps means finite."""
 _SMALLEST_SLICE = 7  # side of the window of SSIM
+_SSIM_BORDER = 3  # pixels whose window leaves the slice; scikit-image leaves them out of its mean
+
+
+class NotMeasurableError(InputError):
+    """A subject has nothing that could be measured; it says nothing of the system."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,30 @@ class VolumeScores:
     target_rms: float
 
 
+@dataclass(frozen=True)
+class SliceScores:
+    """The figures of one slice, of number `k` in its volume."""
+
+    k: int
+    full: Scores
+    brain: Scores
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured volume.
+
+    Attributes:
+        scores: Its figures.
+        slices: The figures of each slice that `scores.full` and `scores.brain` are the means of.
+        left_out: Slices with enough brain that were not measured: the target is 0 in all of it.
+    """
+
+    scores: VolumeScores
+    slices: tuple[SliceScores, ...]
+    left_out: tuple[int, ...] = ()
+
+
 def score_slice(
     prediction: FloatArray, target: FloatArray, region: BoolArray | None = None
 ) -> Scores:
@@ -75,7 +105,8 @@ def score_slice(
         prediction: (H, W) in [0, 1]; H and W of at least 7.
         target: (H, W) in [0, 1], not 0 everywhere in the region.
         region: (H, W), the pixels that count; None counts all. The SSIM of a pixel looks at
-            7 x 7 pixels around it, also at those outside the region.
+            7 x 7 pixels around it, also at those outside the region; pixels whose window leaves the
+            slice do not count in SSIM, unless the region has no others.
 
     Raises:
         ShapeError: The shapes differ, or a side is shorter than 7.
@@ -87,49 +118,78 @@ def score_slice(
 
 
 def score_volume(prediction: FloatArray, target: FloatArray, brain: BoolArray) -> VolumeScores:
-    """Compare two volumes on one grid with axial slices.
+    """Compare two volumes on one grid with axial slices; as `measure_volume`, which says more."""
+    return measure_volume(prediction, target, brain).scores
+
+
+def measure_volume(
+    prediction: FloatArray,
+    target: FloatArray,
+    brain: BoolArray,
+    measured: BoolArray | None = None,
+) -> Measurement:
+    """Compare two volumes on one grid with axial slices, slice by slice and as a whole.
 
     Args:
         prediction: (K, J, I) in [0, 1].
         target: (K, J, I) in [0, 1].
-        brain: (K, J, I). Slices in which it fills more than 5 % of the pixels are averaged.
+        brain: (K, J, I). Slices in which it fills more than 5 % of the pixels are measured, unless
+            the target is 0 in all of it there.
+        measured: (K, J, I), where the target was scanned; None for everywhere. It is the full
+            field; outside nothing counts.
 
     Raises:
         ShapeError: The shapes differ, or a side of the slices is shorter than 7.
-        InputError: No slice holds enough brain, or the target is 0 in the brain of one.
+        InputError: The prediction is not finite everywhere.
+        NotMeasurableError: No slice holds enough brain, or the target is 0 in the brain.
     """
-    chosen = brain_slices(brain)
+    field = np.ones(target.shape, dtype=bool) if measured is None else measured
+    _check_shapes(prediction, target, brain, field)
+    if not np.isfinite(prediction).all():
+        raise InputError("The prediction holds NaN or infinity.", "Look at what made it.")
+    # SSIM looks around each pixel, so that what was not scanned must not differ there
+    prediction, target = (np.where(field, x, np.float32(0)) for x in (prediction, target))
+    brain = brain & field
+    enough = brain_slices(brain)
+    chosen = [k for k in enough if target[k][brain[k]].any()]
+    if not chosen:
+        raise NotMeasurableError(
+            "The target is 0 everywhere in the brain.",
+            "Check that it covers the same part of the head.",
+        )
     maps = [_ssim_map(prediction[k], target[k]) for k in chosen]
-    full, inside = [], []
-    for k, ssim in zip(chosen, maps, strict=True):
-        _check(prediction[k], target[k], brain[k])
-        everywhere = np.ones_like(brain[k])
-        full.append(_scores(prediction[k], target[k], everywhere, ssim))
-        inside.append(_scores(prediction[k], target[k], brain[k], ssim))
+    slices = tuple(
+        SliceScores(
+            k,
+            full=_scores(prediction[k], target[k], field[k], ssim),
+            brain=_scores(prediction[k], target[k], brain[k], ssim),
+        )
+        for k, ssim in zip(chosen, maps, strict=True)
+    )
     whole, truth, ssim_maps = prediction[chosen], target[chosen], np.stack(maps)
-    error = prediction - target
-    return VolumeScores(
-        full=_mean(full),
-        brain=_mean(inside),
-        volume_full=_scores(whole, truth, np.ones_like(brain[chosen]), ssim_maps),
+    scores = VolumeScores(
+        full=_mean([one.full for one in slices]),
+        brain=_mean([one.brain for one in slices]),
+        volume_full=_scores(whole, truth, field[chosen], ssim_maps),
         volume_brain=_scores(whole, truth, brain[chosen], ssim_maps),
         slices=len(chosen),
-        flicker=flicker(error, brain),
+        flicker=flicker(prediction - target, brain),
         flicker_prediction=flicker(prediction, brain),
         flicker_target=flicker(target, brain),
-        target_rms=float(np.sqrt(np.mean(truth.astype(np.float64) ** 2))),
+        target_rms=float(np.sqrt(np.mean(truth[field[chosen]].astype(np.float64) ** 2))),
     )
+    return Measurement(scores, slices, tuple(k for k in enough if k not in chosen))
 
 
 def brain_slices(brain: BoolArray) -> list[int]:
     """Numbers k of the slices in which the brain fills more than 5 % of the pixels.
 
     Raises:
-        InputError: There is none.
+        NotMeasurableError: There is none.
     """
     chosen = slices_with_more_than(0.05, brain)
     if not chosen:
-        raise InputError(
+        raise NotMeasurableError(
             "No slice holds more than 5 % brain, so there is nothing to measure.",
             "Check the brain mask, and that the scan is a head.",
         )
@@ -154,18 +214,22 @@ def flicker(array_kji: FloatArray, region: BoolArray) -> float:
 
 
 def _check(prediction: FloatArray, target: FloatArray, region: BoolArray | None) -> None:
-    shapes = {prediction.shape, target.shape} | ({region.shape} if region is not None else set())
-    if len(shapes) > 1:
-        raise ShapeError(
-            f"prediction, target and region must have one shape, but they have {sorted(shapes)}.",
-            "Resample them onto one grid first.",
-        )
+    _check_shapes(prediction, target, target if region is None else region)
     if region is not None and not region.any():
         raise InputError("The region to measure is empty.", "Check the mask.")
     if not (target if region is None else target[region]).any():
         raise InputError(
             "The target is 0 everywhere in the region to measure.",
             "Check that it covers the same part of the head.",
+        )
+
+
+def _check_shapes(*arrays: NDArray[Any]) -> None:
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"prediction, target and region must have one shape, but they have {sorted(shapes)}.",
+            "Resample them onto one grid first.",
         )
 
 
@@ -196,9 +260,12 @@ def _scores(
     else:
         ratio = peak_signal_noise_ratio(truth, guess, data_range=1.0)  # type: ignore[no-untyped-call]
         psnr = min(LARGEST_PSNR_DB, float(ratio))
+    inner = np.zeros_like(region)
+    inside = slice(_SSIM_BORDER, -_SSIM_BORDER)
+    inner[..., inside, inside] = region[..., inside, inside]
     return Scores(
         psnr=psnr,
-        ssim=float(ssim[region].mean()),
+        ssim=float(ssim[inner if inner.any() else region].mean()),
         nrmse=float(normalized_root_mse(truth, guess)),
         mae=float(np.abs(truth - guess).mean()),
     )

@@ -18,8 +18,8 @@ SUBJECTS = ("anna", "bert", "carl", "dora", "emil", "frau")
 def results(**systems):
     """Figures of one metric, given as {system: values of the six subjects}."""
     return {
-        system: {name: {"brain_nrmse": value} for name, value in zip(SUBJECTS, values, strict=False)}
-        for system, values in systems.items()
+        system: {name: {"brain_nrmse": value} for name, value in zip(SUBJECTS, row, strict=False)}
+        for system, row in systems.items()
     }
 
 

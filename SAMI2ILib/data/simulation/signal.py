@@ -325,10 +325,10 @@ def random_enhanced_t1_sequence(rng: np.random.Generator, field_strength_t: floa
 
 
 def random_flair_sequence(rng: np.random.Generator, field_strength_t: float) -> Sequence:
-    """Draw a FLAIR: TR 6-11 s, effective TE 80-140 ms, TI within 5 % of what nulls CSF."""
-    tr_ms = rng.uniform(6000.0, 11000.0)
+    """Draw a FLAIR: TR 8-11 s, effective TE 110-150 ms, TI within 3 % of what nulls CSF."""
+    tr_ms = rng.uniform(8000.0, 11000.0)
     csf_t1_ms = float(tissue_parameters(field_strength_t).t1_ms[Tissue.CSF])
-    ti_ms = nulling_inversion_time(csf_t1_ms, tr_ms) * rng.uniform(0.95, 1.05)
+    ti_ms = nulling_inversion_time(csf_t1_ms, tr_ms) * rng.uniform(0.97, 1.03)
     return Sequence(
-        "inversion-recovery", {"tr_ms": tr_ms, "te_ms": rng.uniform(80.0, 140.0), "ti_ms": ti_ms}
+        "inversion-recovery", {"tr_ms": tr_ms, "te_ms": rng.uniform(110.0, 150.0), "ti_ms": ti_ms}
     )

@@ -39,7 +39,9 @@ class EncoderConfig:
             store, or a file; for CLIP a file. Empty starts from random values, or for CLIP from
             `open_clip`'s cache.
         frozen: The paper's choice with a pre-trained trunk; false trains it with the decoders.
-        hiera: Arguments of a Hiera trunk, for the variant "custom".
+        hiera: Arguments of a Hiera trunk, for the variant "custom"; for a CLIP those of the trunk
+            in whose place it stands, whose widths its maps are brought to. None takes those of
+            SAM2's `base_plus`.
     """
 
     variant: str = "demo"
@@ -232,6 +234,8 @@ class TrainingConfig:
         source: The contrast that goes in.
         targets: The contrasts that come out; each has a decoder, all share the encoder.
         context_slices: Slices that enter together: 1, or 3 with the two neighbors.
+        tile: Height and width in pixels of what the models take at a time; smaller slices are
+            padded to it, larger ones tiled.
         train_parts: Parts of the datasets' splits to train on.
         validation: Subjects that are measured and never trained on; empty takes the part
             "validation" unless it is trained on.
@@ -256,6 +260,7 @@ class TrainingConfig:
     source: str = "T1"
     targets: tuple[str, ...] = ("T2", "PD")
     context_slices: int = 1
+    tile: int = 256
     train_parts: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ()
     seed: int = 0

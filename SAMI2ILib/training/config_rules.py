@@ -8,7 +8,7 @@ from SAMI2ILib.data.dataset import SPLITS
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models.diff_augment import POLICIES
 from SAMI2ILib.training.adversarial import ADVERSARIAL_LOSSES
-from SAMI2ILib.training.config import BUDGET_KEYS, TrainingConfig
+from SAMI2ILib.training.config import BUDGET_KEYS, EncoderConfig, TrainingConfig
 
 Rule = tuple[str, bool, str]  # key, whether it holds, what was expected
 
@@ -60,6 +60,7 @@ def _data(config: TrainingConfig) -> Iterator[Rule]:
     yield "source", _CONTRAST.fullmatch(config.source) is not None, "a contrast, as T1 or FLAIR"
     yield "targets", _are_targets(config), "different contrasts other than the source"
     yield "context_slices", config.context_slices in (1, 3), "1 or 3"
+    yield "tile", _is_crop(config.tile), f"a positive multiple of {CROP_MULTIPLE}"
     yield "train_parts", bool(parts) and set(parts) <= set(SPLITS), f"of {', '.join(SPLITS)}"
 
 
@@ -67,8 +68,8 @@ def _networks(config: TrainingConfig) -> Iterator[Rule]:
     encoder, judge = config.encoder, config.discriminator
     yield (
         "encoder.hiera",
-        (encoder.hiera is not None) == (encoder.variant == "custom"),
-        'given with encoder.variant = "custom", and with no other',
+        _takes_hiera(encoder),
+        'given with encoder.variant = "custom", and else with a CLIP only',
     )
     yield "decoder.depth", config.decoder.depth >= 1, "at least 1"
     yield "decoder.windows", len(config.decoder.windows) == 3, "three sizes, coarsest first"
@@ -165,6 +166,11 @@ def _are_targets(config: TrainingConfig) -> bool:
     targets = config.targets
     named = all(_CONTRAST.fullmatch(target) and target != config.source for target in targets)
     return bool(targets) and named and len(set(targets)) == len(targets)
+
+
+def _takes_hiera(encoder: EncoderConfig) -> bool:
+    given = encoder.hiera is not None
+    return given == (encoder.variant == "custom") or (given and encoder.variant.startswith("clip:"))
 
 
 def _is_crop(crop: int) -> bool:

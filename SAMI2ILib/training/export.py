@@ -192,9 +192,10 @@ def _preprocessing(config: TrainingConfig, selection: Selection) -> Preprocessin
     """What the network expects: the spacing that its data were prepared for, if they agree."""
     spacings = {dataset.manifest["preparation"].get("spacing_mm") for dataset in selection.datasets}
     spacing = spacings.pop() if len(spacings) == 1 else None
+    described = Preprocessing(context_slices=config.context_slices, size=config.tile)
     if not isinstance(spacing, int | float):
-        return Preprocessing(context_slices=config.context_slices)
-    return Preprocessing(context_slices=config.context_slices, spacing_mm=float(spacing))
+        return described
+    return replace(described, spacing_mm=float(spacing))
 
 
 def _describe(config: TrainingConfig, result: TrainingResult, selection: Selection) -> Training:

@@ -120,11 +120,11 @@ def clip_encoder_of(config: TrainingConfig) -> ClipEncoderConfig | None:
     if not variant.startswith(CLIP_VARIANT):
         return None
     clip = clip_of(variant.removeprefix(CLIP_VARIANT))
-    return ClipEncoderConfig(clip.model, clip.pretrained)
+    return ClipEncoderConfig(clip.model, clip.pretrained, hiera_of(config).channels)
 
 
 def hiera_of(config: TrainingConfig) -> HieraConfig:
-    """The trunk whose widths the decoder mirrors; behind CLIP those of SAM2's `base_plus`.
+    """The trunk whose widths the decoder mirrors; behind CLIP by default SAM2's `base_plus`.
 
     Raises:
         InputError: The encoder's variant is unknown.
@@ -132,7 +132,7 @@ def hiera_of(config: TrainingConfig) -> HieraConfig:
     options = config.encoder
     if options.hiera is not None:
         return options.hiera
-    if clip_encoder_of(config) is not None:
+    if options.variant.startswith(CLIP_VARIANT):
         return HIERA_VARIANTS["base_plus"]
     if options.variant not in HIERA_VARIANTS:
         raise InputError(

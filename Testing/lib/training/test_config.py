@@ -68,6 +68,7 @@ def test_recipe_is_read_with_its_defaults(recipe):
         ({"decoder": {"windows": [8, 4]}}, "'decoder.windows'"),
         ({"discriminator": {"loss": "wasserstein"}}, "one of nonsaturating, minimax, hinge"),
         ({"discriminator": {"augment": ["blur"]}}, "'discriminator.augment'"),
+        ({"tile": 100}, "'tile'.*multiple of 64"),
         ({"encoder": {"variant": "custom"}}, "'encoder.hiera'"),
         ({"encoder": {"variant": "custom", "hiera": 3}}, "'encoder.hiera'.*must be a table"),
         (
@@ -82,6 +83,12 @@ def test_recipe_is_read_with_its_defaults(recipe):
 def test_wrong_recipe_names_the_key(recipe, change, message):
     with pytest.raises(InputError, match=message):
         parse_config(recipe | change)
+
+
+def test_trunk_beside_one_of_a_name_is_refused(recipe):
+    recipe["encoder"] = recipe["encoder"] | {"variant": "tiny"}
+    with pytest.raises(InputError, match=r"'encoder.hiera'.*custom.*with a CLIP only"):
+        parse_config(recipe)
 
 
 def test_shipped_recipes_are_valid(request):

@@ -22,6 +22,11 @@ def test_clip_is_named_by_size_and_training_and_feeds_the_decoder_of_base_plus(c
     assert clip.widths == hiera_of(config).channels == HIERA_VARIANTS["base_plus"].channels
 
 
+def test_clip_may_feed_the_decoder_of_another_trunk(configure):
+    config = configure(encoder={"variant": "clip:RN101/openai"})
+    assert clip_encoder_of(config).widths == (8, 16, 32, 64)
+
+
 def test_impossible_encoder_is_refused(configure):
     with pytest.raises(InputError, match="'huge', which is no trunk"):
         hiera_of(configure(encoder={"variant": "huge", "hiera": None}))

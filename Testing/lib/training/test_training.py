@@ -52,12 +52,13 @@ def test_run_learns_is_exported_and_translates(config, selection, tmp_path):
 
 def test_network_with_every_switch_is_trained_exported_and_translates(configure, tmp_path):
     options = {"depth": 2, "shifted_windows": True, "encoder_upscale": 2, "detail_width": 8}
-    config = configure(decoder=options, context_slices=3, optimization={"ssim": 0.1})
+    config = configure(decoder=options, context_slices=3, tile=128, optimization={"ssim": 0.1})
     selection = select_subjects(config)
     result = train(config, selection, tmp_path)
     files = export_models(config, result, selection, StartingWeights(), tmp_path)
     model = load_model(files.models[0])
     assert model.spec.preprocessing.context_slices == 3
+    assert model.spec.preprocessing.size == 128
     slices = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         expected = result.network.eval()(slices)[:, :1]

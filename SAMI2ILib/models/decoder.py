@@ -44,6 +44,7 @@ class DecoderConfig:
             coarser than the slice, and the detail branch brings the result to full resolution.
         detail_width: Channels of the detail branch at the slice's resolution; 0 has no branch.
         detail_depth: Convolution layers at each level of the detail branch.
+        detail_batch_norm: Batch normalization in the layers of the detail branch.
         slice_channels: Channels of the slices that the detail branch sees: 1, or 3 with neighbors.
 
     Raises:
@@ -65,6 +66,7 @@ class DecoderConfig:
     encoder_upscale: int = TRUNK_STRIDE
     detail_width: int = 0
     detail_depth: int = 1
+    detail_batch_norm: bool = False
     slice_channels: int = 1
 
     def __post_init__(self) -> None:
@@ -90,6 +92,7 @@ class DecoderConfig:
     def _check_detail(self) -> None:
         check_integer("detail_width", self.detail_width, 0)
         check_integer("detail_depth", self.detail_depth, 1)
+        check_boolean("detail_batch_norm", self.detail_batch_norm)
         if self.encoder_upscale not in (1, 2, TRUNK_STRIDE):
             raise InputError(f"encoder_upscale must be 1, 2 or 4, got {self.encoder_upscale!r}.")
         if self.slice_channels not in (1, 3):
@@ -261,6 +264,7 @@ class Decoder(nn.Module):
                 config.detail_width,
                 config.detail_depth,
                 levels=config.map_stride.bit_length() - 1,
+                batch_norm=config.detail_batch_norm,
             )
         # Zeros around the map would leave a frame on every slice, and at every border of tiles.
         self.output = nn.Conv2d(

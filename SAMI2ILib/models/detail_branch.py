@@ -1,5 +1,7 @@
 """The detail branch: plain convolutions at the slice's own resolution beside the trunk."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +25,28 @@ class ConvolutionLayer(nn.Module):
         return image + self.second(F.gelu(self.first(image)))  # type: ignore[no-any-return]
 
 
+class NormalizedLayer(nn.Module):
+    """Two convolutions, each with batch normalization and a rectifier, as in a UNet.
+
+    It learns several times as fast from scratch as `ConvolutionLayer`.
+
+    Args:
+        channels: Channels in and out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = _convolution(channels, channels, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Refine (B, C, H, W) float."""
+        image = F.relu(self.first_norm(self.first(image)))
+        return F.relu(self.second_norm(self.second(image)))
+
+
 class DetailBranch(nn.Module):
     """Carry what the trunk's stride-4 patches lose around it, and join it with the decoder's map.
 
@@ -36,23 +60,31 @@ class DetailBranch(nn.Module):
         width: Channels at the slice's resolution; doubled at each level below.
         depth: Convolution layers at each level, on the way down and on the way up.
         levels: How many times the slice is halved to the size of the map.
+        batch_norm: Whether the layers are `NormalizedLayer`.
 
     Source:
         Ours; SAM-I2I has no such branch.
     """
 
     def __init__(
-        self, slice_channels: int, map_channels: int, width: int, depth: int, levels: int
+        self,
+        slice_channels: int,
+        map_channels: int,
+        width: int,
+        depth: int,
+        levels: int,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        layer = NormalizedLayer if batch_norm else ConvolutionLayer
         widths = [width * 2**level for level in range(levels + 1)]
         self.stem = _convolution(slice_channels, width)
         self.halve = nn.ModuleList(nn.Conv2d(fine, 2 * fine, 2, stride=2) for fine in widths[:-1])
-        self.down = nn.ModuleList(_layers(channels, depth) for channels in widths)
+        self.down = nn.ModuleList(_repeat(layer, channels, depth) for channels in widths)
         self.join_map = nn.Conv2d(widths[-1] + map_channels, widths[-1], 1)
         self.join = nn.ModuleList(nn.Conv2d(2 * fine, fine, 1) for fine in widths[:-1])
         self.enlarge = nn.ModuleList(nn.Conv2d(2 * fine, fine, 1) for fine in widths[:-1])
-        self.up = nn.ModuleList(_layers(channels, depth) for channels in widths)
+        self.up = nn.ModuleList(_repeat(layer, channels, depth) for channels in widths)
 
     def forward(self, slices: Tensor, decoded: Tensor) -> Tensor:
         """Join a slice with what the decoder made of it.
@@ -79,10 +111,10 @@ class DetailBranch(nn.Module):
         return image  # type: ignore[no-any-return]
 
 
-def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+def _convolution(channels_in: int, channels_out: int, bias: bool = True) -> nn.Conv2d:
     # Zeros around a map would leave a frame on every slice, and at every border of tiles.
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate")
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate", bias=bias)
 
 
-def _layers(channels: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(ConvolutionLayer(channels) for _ in range(depth)))
+def _repeat(layer: Callable[[int], nn.Module], channels: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(layer(channels) for _ in range(depth)))

@@ -11,12 +11,17 @@ from SAMI2ILib.models import DecoderConfig, Encoder, HieraConfig, SamI2I, build_
 from SAMI2ILib.models.detail_branch import DetailBranch
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("upscale", "levels"), [(4, 0), (2, 1), (1, 2)])
 def test_generator_with_a_coarser_trunk_returns_slices_of_full_size(
-    small_hiera: HieraConfig, upscale: int, levels: int
+    small_hiera: HieraConfig, upscale: int, levels: int, batch_norm: bool
 ) -> None:
     config = DecoderConfig.for_encoder(
-        small_hiera, encoder_upscale=upscale, detail_width=4, slice_channels=3
+        small_hiera,
+        encoder_upscale=upscale,
+        detail_width=4,
+        detail_batch_norm=batch_norm,
+        slice_channels=3,
     )
     network = build_sam_i2i(small_hiera, config)
     assert len(network.decoder.detail.halve) == levels
@@ -33,9 +38,11 @@ def test_every_window_is_filled_when_the_trunk_is_coarser(small_hiera: HieraConf
     assert (network.size_multiple, network.preferred_multiple) == (16, 128)
 
 
-def test_flat_slice_and_flat_map_give_a_flat_image(small_hiera: HieraConfig) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_flat_slice_and_flat_map_give_a_flat_image(batch_norm: bool) -> None:
     torch.manual_seed(0)
-    branch = DetailBranch(slice_channels=1, map_channels=6, width=8, depth=2, levels=1)
+    branch = DetailBranch(1, map_channels=6, width=8, depth=2, levels=1, batch_norm=batch_norm)
+    branch.eval()
     for layer in branch.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.1)
@@ -66,6 +73,7 @@ def test_branch_sees_what_is_finer_than_a_token(small_hiera: HieraConfig) -> Non
         ({"encoder_upscale": 2}, "encoder_upscale 2 needs a detail branch"),
         ({"detail_width": -1}, "detail_width must be an integer of at least 0"),
         ({"detail_width": 4, "detail_depth": 0}, "detail_depth must be an integer of at least 1"),
+        ({"detail_batch_norm": 1}, "detail_batch_norm must be true or false"),
         ({"slice_channels": 2}, "slice_channels must be 1 or 3, got 2"),
     ],
 )

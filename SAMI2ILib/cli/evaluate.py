@@ -1,8 +1,8 @@
-"""`sami2i evaluate`: a model measured on real pairs, with pictures and an entry in its card."""
+"""`sami2i evaluate`: models measured on real pairs, with pictures or statistics."""
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,27 +15,41 @@ if TYPE_CHECKING:
     from SAMI2ILib.data.subjects import Subject
     from SAMI2ILib.evaluation.metrics import VolumeScores
     from SAMI2ILib.evaluation.real_pairs import PairComparison, RealPair
+    from SAMI2ILib.evaluation.report import Row
     from SAMI2ILib.weights.spec import ModelSpec
 
-HELP = "Measure a model on subjects with real scans of both contrasts."
+HELP = "Measure models on subjects with real scans of both contrasts."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define what `sami2i evaluate` takes."""
-    parser.add_argument("model", help="id or file of a model")
     parser.add_argument(
-        "--subjects", type=Path, required=True, help="folder with one folder a subject"
-    )
+        "models", nargs="+", metavar="[NAME=]MODEL",
+        help="id or file of a model, and what tables shall call it; several only with --data",
+    )  # fmt: skip
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--subjects", type=Path, help="folder with one folder of scans a subject")
+    where.add_argument("--data", type=Path, help="dataset folder of `sami2i prepare`")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "validation", "test"),
+        help="part of the dataset to measure (default: test), unless --only names subjects",
+    )  # fmt: skip
     parser.add_argument("--only", type=_names, default=(), help="these subjects: a,b,c")
     parser.add_argument("--exclude", type=_names, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
-        help="folder for metrics.json, metrics.csv and a picture a subject",
+        help="folder for the tables, with --subjects also for a picture a subject",
     )  # fmt: skip
     parser.add_argument(
         "--lookup-table-from", type=_names, default=(), metavar="SUBJECTS",
-        help="measure the best intensity lookup table fitted on these subjects of the folder too",
+        help="measure the best intensity lookup table fitted on these subjects of the folder too; "
+        "of a dataset also a part of its split: train",
     )  # fmt: skip
+    parser.add_argument(
+        "--keep-background", action="store_true",
+        help="with --data: measure the full field with the air of the target as it was scanned",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--record", metavar="DATA",
@@ -44,8 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Measure the model, write the report."""
-    from SAMI2ILib.evaluation.report import summarize, text_table
+    """Measure the models, write the report."""
+    if args.data is not None:
+        from SAMI2ILib.cli.evaluate_dataset import measure_dataset
+
+        return measure_dataset(args, console)
+    if len(args.models) > 1:
+        raise InputError(
+            "With --subjects one model is measured at a time.",
+            "Prepare a dataset with `sami2i prepare` and give it with --data for several.",
+        )
+    return _measure_scans(args, args.models[0], console)
+
+
+def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -> int:
+    """Measure a model on scans as they are."""
+    from SAMI2ILib.evaluation.report import flat_row, summarize, text_table
     from SAMI2ILib.inference.device import select_device
     from SAMI2ILib.inference.model_loader import load_model
     from SAMI2ILib.inference.predictor import TorchPredictor
@@ -53,7 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     device = select_device(args.device)
     console.start(device.description, device.reason)
-    model = load_model(args.model)
+    model = load_model(reference)
     spec = model.spec
     subjects = _choose(args, spec.source_contrast, spec.target_contrast)
     make_folder(args.output)
@@ -75,7 +103,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say(text_table(baseline))
     _write_report(args.output, report, scores)
     if args.record:
-        _record(args.model, scores, args.record)
+        rows = {name: flat_row(score) for name, score in scores.items()}
+        record_figures(reference, rows, args.record)
     console.result({"report": str(args.output / "metrics.json"), "mean": report[spec.id]["mean"]})
     return 0
 
@@ -120,7 +149,8 @@ def _read_pairs(
     pairs = []
     for number, subject in enumerate(subjects):
         console.progress(stage, number, len(subjects))
-        pairs.append(read_pair(subject, spec.source_contrast, spec.target_contrast))
+        percent = spec.preprocessing.normalization.percentile
+        pairs.append(read_pair(subject, spec.source_contrast, spec.target_contrast, percent))
     console.progress(stage, len(subjects), len(subjects))
     return pairs
 
@@ -151,7 +181,11 @@ def _measure_lookup_table(
         (pair.source.array_kji[pair.brain], pair.target.array_kji[pair.brain])
         for pair in _read_pairs(teachers, spec, console, "fit lookup table")
     )
-    return {pair.subject: pair.compare(lookup.translate).scores for pair in pairs}
+    percent = spec.preprocessing.normalization.percentile
+    return {
+        pair.subject: pair.compare(lambda volume: lookup.translate(volume, percent)).scores
+        for pair in pairs
+    }
 
 
 def _write_report(folder: Path, report: dict[str, Any], scores: "dict[str, VolumeScores]") -> None:
@@ -161,8 +195,14 @@ def _write_report(folder: Path, report: dict[str, Any], scores: "dict[str, Volum
     write_text(csv_table(scores), folder / "metrics.csv")
 
 
-def _record(reference: str, scores: "dict[str, VolumeScores]", data: str) -> None:
-    """Replace the figures for `data` in the model file, keeping those for other data."""
+def record_figures(reference: str, rows: "Mapping[str, Row]", data: str) -> None:
+    """Replace the figures for `data` in a model file, keeping those for other data.
+
+    Args:
+        reference: Id or file of the model.
+        rows: The figures by the subject's name.
+        data: What a reader calls the data.
+    """
     from SAMI2ILib.evaluation.report import card_metrics
     from SAMI2ILib.weights.model_file import read_spec, read_tensors, write_model
     from SAMI2ILib.weights.store import Store
@@ -170,4 +210,4 @@ def _record(reference: str, scores: "dict[str, VolumeScores]", data: str) -> Non
     path = Store().find(reference).path
     spec = read_spec(path)
     kept = tuple(metric for metric in spec.metrics if metric.data != data)
-    write_model(path, replace(spec, metrics=kept + card_metrics(scores, data)), read_tensors(path))
+    write_model(path, replace(spec, metrics=kept + card_metrics(rows, data)), read_tensors(path))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, PERCENTILE
 from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.volume import Volume
 
@@ -61,9 +61,14 @@ class LookupTable:
         looked_up: NDArray[np.float32] = self.values[_bin(source)].astype(np.float32)
         return looked_up
 
-    def translate(self, volume: Volume) -> Volume:
-        """Translate a volume as a model does: same scale, same foreground, output in [0, 1000]."""
-        normalized = normalize_volume(volume)
+    def translate(self, volume: Volume, percent: float = PERCENTILE) -> Volume:
+        """Translate a volume as a model does: same scale, same foreground, output in [0, 1000].
+
+        Args:
+            volume: A scan of the source contrast.
+            percent: Which percentile of its foreground becomes 1.
+        """
+        normalized = normalize_volume(volume, percent)
         output = self.apply(normalized.volume.array_kji) * np.float32(OUTPUT_RANGE)
         return volume.with_array(np.where(normalized.foreground, output, np.float32(0)))
 

@@ -11,7 +11,7 @@ from SAMI2ILib.data.brain_mask import brain_mask
 from SAMI2ILib.data.registration import RigidResult, align, register_rigid
 from SAMI2ILib.data.subjects import Subject
 from SAMI2ILib.evaluation.metrics import VolumeScores, score_volume
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, PERCENTILE, IntensityScale
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.orientation import reorient
@@ -32,7 +32,7 @@ class PairComparison:
         subject: Its name.
         source: What went in.
         synthetic: What came out.
-        target: The real one, divided by its own 99.5th percentile.
+        target: The real one, divided by the percentile of its own that the model works with.
         brain: (K, J, I), where the brain is.
         scores: The figures.
     """
@@ -89,7 +89,7 @@ class RealPair:
         )
 
 
-def read_pair(subject: Subject, source: str, target: str) -> RealPair:
+def read_pair(subject: Subject, source: str, target: str, percent: float = PERCENTILE) -> RealPair:
     """Read a subject's two scans and lay the source onto the target by a rigid registration.
 
     Two scans on one grid count as registered.
@@ -98,6 +98,7 @@ def read_pair(subject: Subject, source: str, target: str) -> RealPair:
         subject: Has both contrasts; a saved brain mask is used, else one is made.
         source: The contrast that goes in; T1, unless a brain mask is saved.
         target: The contrast that comes out.
+        percent: Which percentile of the foreground becomes 1 in both; a model file names its own.
 
     Raises:
         InputError: A file is missing or unreadable, or the scans cannot be registered.
@@ -109,9 +110,10 @@ def read_pair(subject: Subject, source: str, target: str) -> RealPair:
     def on_target(array: NDArray[Any], interpolation: Interpolation) -> NDArray[np.float32]:
         return _on_grid(native.with_array(array), registration, truth.grid, interpolation)
 
-    normalized = normalize_volume(native)
+    normalized = normalize_volume(native, percent)
     foreground = on_target(normalized.foreground, "nearest") > 0.5
-    real = IntensityScale.fit(truth.array_kji, foreground).normalize(truth.array_kji)
+    scale = IntensityScale.fit(truth.array_kji, foreground, percent)
+    real = scale.normalize(truth.array_kji)
     return RealPair(
         subject=subject.name,
         native=native,

@@ -49,20 +49,19 @@ def summarize(scores: Mapping[str, VolumeScores]) -> dict[str, Any]:
     }
 
 
-def card_metrics(scores: Mapping[str, VolumeScores], data: str) -> tuple[Metric, ...]:
+def card_metrics(rows: Mapping[str, Row], data: str) -> tuple[Metric, ...]:
     """Turn measured figures into the entries of a model file.
 
     Args:
-        scores: By the subject's name; at least one.
+        rows: The figures by the subject's name; at least one.
         data: What a reader calls the data.
 
     Returns:
         PSNR, SSIM and NRMSE in the brain: means of slices, then of subjects.
     """
-    rows = [flat_row(score) for score in scores.values()]
     entries = []
     for name, unit, key in _CARD:
-        values = [row[f"{_CARD_REGION}_{key}"] for row in rows]
+        values = [row[f"{_CARD_REGION}_{key}"] for row in rows.values()]
         entries.append(
             Metric(
                 name=name,

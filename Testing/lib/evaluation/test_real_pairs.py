@@ -44,6 +44,20 @@ def test_perfect_translator_has_no_error_when_the_scans_share_a_grid(tmp_path, m
     assert nothing.scores.brain.nrmse == pytest.approx(1)
 
 
+def test_percentile_of_the_model_scales_source_and_target(tmp_path, make_head):
+    head = make_head()
+    subject = write_subject(tmp_path / "anna", head, t2_of(head))
+    truth = t2_of(head).array_kji
+    usual, lower = read_pair(subject, "T1", "T2"), read_pair(subject, "T1", "T2", percent=80)
+    inside = usual.foreground
+    at = [np.percentile(truth[inside], percent) for percent in (99.5, 80)]
+    middle = np.argwhere(inside & (truth < 0.9 * at[1]) & (truth > 0.3 * at[1]))[0]
+    found = [pair.target.array_kji[tuple(middle)] for pair in (usual, lower)]
+    assert found[1] / found[0] == pytest.approx(at[0] / at[1], rel=1e-4)
+    assert (lower.source.array_kji >= usual.source.array_kji).all()
+    assert lower.source.array_kji.mean() > usual.source.array_kji.mean()
+
+
 def test_pair_on_two_grids_is_registered_first(tmp_path, make_head):
     wide = np.diag([-4.0, -4.0, 6.0, 1.0])
     head = make_head(ijk_to_ras=wide)

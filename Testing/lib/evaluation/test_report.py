@@ -6,7 +6,7 @@ import io
 import pytest
 
 from SAMI2ILib.evaluation.metrics import Scores, VolumeScores
-from SAMI2ILib.evaluation.report import card_metrics, csv_table, summarize, text_table
+from SAMI2ILib.evaluation.report import card_metrics, csv_table, flat_row, summarize, text_table
 
 
 def scores(nrmse, psnr=20.0):
@@ -29,11 +29,11 @@ def test_summary_has_mean_and_sample_standard_deviation():
 
 def test_one_subject_has_no_standard_deviation():
     assert summarize({"anna": scores(0.3)})["standard_deviation"]["flicker"] is None
-    assert card_metrics({"anna": scores(0.3)}, "x")[0].standard_deviation is None
+    assert card_metrics({"anna": flat_row(scores(0.3))}, "x")[0].standard_deviation is None
 
 
 def test_card_holds_the_figures_in_the_brain():
-    metrics = card_metrics(TWO, "two phantoms")
+    metrics = card_metrics({name: flat_row(one) for name, one in TWO.items()}, "two phantoms")
     assert [(m.name, m.unit, m.region, m.subjects) for m in metrics] == [
         ("PSNR", "dB", "brain", 2),
         ("SSIM", "", "brain", 2),

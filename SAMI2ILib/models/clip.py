@@ -11,9 +11,11 @@ from types import ModuleType
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from SAMI2ILib.errors import InputError, MissingError, ModelError
+from SAMI2ILib.models.attention import attend, merge_heads, split_heads
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -84,6 +86,48 @@ class ClipTower(nn.Module):
             (B, 3, H, W).
         """
         return (images - self.mean) / self.std
+
+
+class ClipAttention(nn.Module):
+    """The self-attention of a CLIP transformer computed by `attend`, under the same names.
+
+    torch's own turns tokens and images around; its projections then multiply images one by one
+    and, in bfloat16 on a CPU, copy their weights for each: most of the time of a training step.
+
+    Args:
+        original: Of `open_clip`; its weights are taken over, not copied.
+    """
+
+    def __init__(self, original: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.num_heads = original.num_heads
+        self.in_proj_weight = original.in_proj_weight
+        self.in_proj_bias = original.in_proj_bias
+        self.out_proj = original.out_proj
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,  # noqa: ARG002 - the three are the same tokens
+        value: Tensor,  # noqa: ARG002
+        need_weights: bool = False,  # noqa: ARG002
+        attn_mask: None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, None]:
+        """Attend over the tokens of each image, under the arguments of `nn.MultiheadAttention`.
+
+        Args:
+            query: (B, T, C) float, the tokens.
+            key: The same.
+            value: The same.
+            need_weights: Always false; no weights are given back.
+            attn_mask: Always None; every token of an image sees all others.
+
+        Returns:
+            (B, T, C), and None in the place of the weights.
+        """
+        qkv = F.linear(query, self.in_proj_weight, self.in_proj_bias)
+        attended = merge_heads(attend(*split_heads(qkv, self.num_heads)))
+        return self.out_proj(attended), None
 
 
 def build_clip(config: ClipConfig, image_size: int | None = None) -> ClipTower:
@@ -186,6 +230,9 @@ def _create(config: ClipConfig, checkpoint: Path | None, image_size: int | None)
             f"{name} cannot be read as the weights of {config.title}: {reason}",
             "Give a checkpoint that open_clip saved for this size; TorchScript files are not read.",
         ) from error
+    for block in model.visual.modules():
+        if isinstance(getattr(block, "attn", None), nn.MultiheadAttention):
+            block.attn = ClipAttention(block.attn)
     mean, std = options.get("mean", CLIP_MEAN), options.get("std", CLIP_STD)
     return ClipTower(model.visual, tuple(mean), tuple(std))
 

@@ -8,6 +8,7 @@ from SAMI2ILib.models import attention
 from SAMI2ILib.models.attention import (
     HieraAttention,
     attend,
+    attend_in_parts,
     attend_plain,
     merge_heads,
     split_heads,
@@ -50,6 +51,31 @@ def test_attention_is_cut_into_parts_when_the_batch_exceeds_the_limit(
     whole = attend(query, key, value)
     monkeypatch.setattr(attention, "FUSED_BATCH_LIMIT", 3)
     torch.testing.assert_close(attend(query, key, value), whole)
+
+
+@pytest.mark.parametrize("scores", [1, 2 * 2 * 300 * 7, 2**24])
+def test_attention_in_parts_is_that_of_the_whole(
+    scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, key, value = random_qkv(2, 300)
+    monkeypatch.setattr(attention, "PART_SCORES", scores)
+    parts = attend_in_parts(query[:, :, :20], key, value)
+    torch.testing.assert_close(parts, attend_plain(query[:, :, :20], key, value))
+
+
+def test_long_bfloat16_goes_in_parts_on_a_cpu_unless_scores_are_kept_for_a_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+    monkeypatch.setattr(
+        attention, "attend_in_parts", lambda query, _key, _value: taken.append(1) or query
+    )
+    query, key, value = (part.bfloat16() for part in random_qkv(1, 300))
+    attend(query, key, value)
+    assert len(taken) == 1
+    attend(query.requires_grad_(), key, value)
+    attend(query.detach().float(), key.float(), value.float())
+    assert len(taken) == 1
 
 
 def test_heads_are_cut_and_joined_in_the_order_of_the_channels() -> None:

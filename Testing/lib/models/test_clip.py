@@ -9,6 +9,7 @@ from SAMI2ILib.errors import InputError, MissingError, ModelError
 from SAMI2ILib.models.clip import (
     CLIP_MEAN,
     CLIP_STD,
+    ClipAttention,
     ClipConfig,
     build_clip,
     import_open_clip,
@@ -37,6 +38,28 @@ def test_tower_stays_frozen_and_lets_the_gradient_through(tiny_clip):
     tower.visual(tower.standardize(images)).sum().backward()
     assert images.grad.abs().sum() > 0
     assert all(p.grad is None for p in tower.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_equals_that_of_open_clip(dtype):
+    torch.manual_seed(0)
+    original = torch.nn.MultiheadAttention(32, 4, batch_first=True)
+    torch.nn.init.normal_(original.in_proj_bias)
+    tokens = torch.randn(3, 17, 32)
+    expected, _ = original(tokens, tokens, tokens, need_weights=False)
+    names = original.state_dict().keys()
+    ours = ClipAttention(original)
+    assert ours.state_dict().keys() == names
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        attended, weights = ours(tokens, tokens, tokens)
+    assert weights is None
+    tolerance = 1e-6 if dtype == torch.float32 else 0.02
+    torch.testing.assert_close(attended.float(), expected, rtol=0, atol=tolerance)
+
+
+def test_transformer_of_clip_attends_by_our_own_layers(tiny_clip):
+    blocks = load_clip(tiny_clip("tiny-vit"), TINY).visual.transformer.resblocks
+    assert all(isinstance(block.attn, ClipAttention) for block in blocks)
 
 
 def test_images_are_standardized_by_clips_own_mean():

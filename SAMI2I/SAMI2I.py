@@ -26,7 +26,7 @@ for folder in (MODULE_FOLDER, MODULE_FOLDER.parent):
     if (folder / "SAMI2ILib").is_dir() and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from SAMI2IPanel import marking, private_folder, sample_data  # noqa: E402
+from SAMI2IPanel import marking, private_folder, sample_data, saved_files  # noqa: E402
 from SAMI2IPanel.bridge import isSynthetic  # noqa: E402
 from SAMI2IPanel.jobs import (  # noqa: E402
     CommandJob,
@@ -66,9 +66,10 @@ class SAMI2I(ScriptedLoadableModule):
 
 
 def onStartupCompleted() -> None:
-    """Offer the sample head, and mark synthetic volumes whichever module shows them."""
+    """Offer the sample head, and mark synthetic volumes whichever module shows or saves them."""
     sample_data.registerSampleData()
     marking.startMarking()
+    saved_files.startWritingSidecars()
 
 
 @parameterNodeWrapper
@@ -130,6 +131,7 @@ class SAMI2IWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self.logic.close)
         self.initializeParameterNode()
         marking.startMarking()
+        saved_files.startWritingSidecars()
         private_folder.removeStaleFolders()
         # After the panel is shown: the child processes take longer than the panel itself.
         qt.QTimer.singleShot(0, self.panel.refresh)
@@ -147,6 +149,7 @@ class SAMI2IWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onReload(self) -> None:
         """Load the helpers and the library again as well: Slicer itself loads this file only."""
         marking.stopMarking()
+        saved_files.stopWritingSidecars()
         if self.logic is not None:
             self.logic.close()
         for name in list(sys.modules):

@@ -149,7 +149,7 @@ def fillNode(
 
 
 def markSynthetic(node: Any, record: dict[str, Any], geometry: SourceGeometry) -> None:
-    """Write the record of a translation into a node's attributes, which NRRD and scenes keep.
+    """Write the record of a translation into a node's attributes, which scenes keep.
 
     Args:
         node: The synthetic volume.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 import vtk
@@ -28,6 +28,10 @@ Signal = QtCore.Signal
 class qSlicerCoreIOManager(QtCore.QObject):
     """Reads and writes volumes, transforms and scenes."""
 
+    _hostSignatures: ClassVar = {
+        f"{name}(qSlicerIO::IOProperties)": f"{name}(PyObject)"
+        for name in ("newFileLoaded", "fileSaved")
+    }
     newFileLoaded = Signal(object)
     fileSaved = Signal(object)
 
@@ -119,12 +123,12 @@ class qSlicerCoreIOManager(QtCore.QObject):
         return self._loadScene({"fileName": fileName, "clear": clear}, messages)
 
     def saveNodes(
-        self, fileType: str, properties: dict[str, Any], messages: Any = None, _scene: Any = None
+        self, fileType: str, properties: dict[str, Any], messages: Any = None, scene: Any = None
     ) -> bool:
         """Write one node, or the scene, to `properties["fileName"]`."""
         if fileType == "SceneFile":
             return self._saveScene(properties, messages)
-        node = self._hostApp.mrmlScene().GetNodeByID(properties["nodeID"])
+        node = (scene or self._hostApp.mrmlScene()).GetNodeByID(properties["nodeID"])
         storage = node.GetStorageNode() or _addStorageNode(node)
         if storage is None:
             return _fail(messages, f"{node.GetName()!r} cannot be stored in a file.")
@@ -163,20 +167,21 @@ class qSlicerCoreIOManager(QtCore.QObject):
     def _exportNode(
         self, nodeID: str, fileName: str, properties: dict[str, Any], harden: bool, messages: Any
     ) -> bool:
-        scene = self._hostApp.mrmlScene()
-        node = scene.GetNodeByID(nodeID)
-        copy = scene.AddNewNodeByClass(node.GetClassName(), node.GetName())
-        try:
-            copy.CopyContent(node)
-            copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
-            if harden:
-                copy.HardenTransform()
-            values = {**properties, "nodeID": copy.GetID(), "fileName": fileName}
-            return self.saveNodes("NodeFile", values, messages)
-        finally:
-            for added in (copy.GetStorageNode(), copy):
-                if added is not None:
-                    scene.RemoveNode(added)
+        # As in Slicer: a copy without the node's name and ID, in a scene that goes afterwards.
+        node = self._hostApp.mrmlScene().GetNodeByID(nodeID)
+        scene = slicer.vtkMRMLScene()
+        copy = scene.AddNewNodeByClass(node.GetClassName())
+        copy.CopyContent(node)
+        transform = node.GetParentTransformNode()
+        if harden and transform is not None:
+            fromWorld = vtk.vtkGeneralTransform()
+            transform.GetTransformFromWorld(fromWorld)
+            parent = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+            parent.SetAndObserveTransformFromParent(fromWorld)
+            copy.SetAndObserveTransformNodeID(parent.GetID())
+            copy.HardenTransform()
+        values = {**properties, "nodeID": copy.GetID(), "fileName": fileName}
+        return self.saveNodes("NodeFile", values, messages, scene)
 
     def fileWriterExtensions(self, node: Any) -> list[str]:
         storage = node.GetStorageNode()

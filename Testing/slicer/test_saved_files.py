@@ -1,0 +1,143 @@
+"""The record beside what Slicer saves and exports: for synthetic volumes, and for nothing else."""
+
+import json
+
+import numpy as np
+import pytest
+
+RECORD = {"synthetic": True, "target_contrast": "T2", "source": {"node": "head", "sha256": "0"}}
+
+
+@pytest.fixture(autouse=True)
+def writer(slicerHost):
+    from SAMI2IPanel.saved_files import startWritingSidecars, stopWritingSidecars
+
+    startWritingSidecars()
+    yield
+    stopWritingSidecars()
+
+
+@pytest.fixture
+def make_node(slicerHost):
+    import slicer
+    from SAMI2IPanel.bridge import RECORD_ATTRIBUTE, SYNTHETIC_ATTRIBUTE, TARGET_ATTRIBUTE
+
+    def make(name="head_synth-T2", synthetic=True, record=RECORD):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        slicer.util.updateVolumeFromArray(node, np.ones((3, 4, 5), "float32"))
+        if synthetic:
+            node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
+            node.SetAttribute(TARGET_ATTRIBUTE, "T2")
+        if synthetic and record:
+            node.SetAttribute(RECORD_ATTRIBUTE, json.dumps(record))
+        return node
+
+    return make
+
+
+def save(node, path):
+    import slicer
+
+    assert slicer.util.saveNode(node, str(path))
+
+
+def export(node, path):
+    import slicer
+
+    assert slicer.app.coreIOManager().exportNodes(
+        [node.GetID()], [str(path)], {"fileFormat": path.suffix}, False
+    )
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd"])
+@pytest.mark.parametrize("write", [save, export])
+def test_record_lies_beside_a_file_that_cannot_hold_it(make_node, tmp_path, write, ending):
+    from SAMI2ILib.inference.output_files import read_record
+
+    write(make_node(), tmp_path / f"head_synth-T2{ending}")
+    assert names(tmp_path) == ["head_synth-T2.json", f"head_synth-T2{ending}"]
+    assert read_record(tmp_path / "head_synth-T2.json") == RECORD
+
+
+def test_saved_under_any_name_it_is_known_by_its_node(make_node, tmp_path):
+    save(make_node(), tmp_path / "anything.nii.gz")
+    assert json.loads((tmp_path / "anything.json").read_text()) == RECORD
+
+
+def test_scene_holds_the_record_itself(slicerHost, make_node, tmp_path):
+    import slicer
+    from SAMI2IPanel.bridge import RECORD_ATTRIBUTE
+
+    make_node("scene")
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    assert names(tmp_path) == ["scene.mrb"]
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert json.loads(slicer.util.getNode("scene").GetAttribute(RECORD_ATTRIBUTE)) == RECORD
+
+
+@pytest.mark.parametrize("write", [save, export])
+def test_real_scan_gets_no_record(make_node, tmp_path, write):
+    make_node()
+    write(make_node("head", synthetic=False), tmp_path / "head.nii.gz")
+    assert names(tmp_path) == ["head.nii.gz"]
+
+
+def test_real_scan_saved_under_the_name_of_a_synthetic_volume_gets_no_record(make_node, tmp_path):
+    make_node()
+    save(make_node("head", synthetic=False), tmp_path / "head_synth-T2.nii.gz")
+    assert names(tmp_path) == ["head_synth-T2.nii.gz"]
+
+
+def test_error_map_says_what_it_is(make_node, tmp_path):
+    from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE
+
+    node = make_node("head_error", record=None)
+    node.SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
+    save(node, tmp_path / "head_error.nii.gz")
+    record = json.loads((tmp_path / "head_error.json").read_text())
+    assert (record["synthetic"], record["error_map"]) == (True, True)
+    assert "Research use only" in record["intended_use"]
+
+
+def test_record_of_an_earlier_save_is_replaced(make_node, tmp_path):
+    (tmp_path / "x.json").write_text('{"synthetic": true, "old": 1}')
+    save(make_node(), tmp_path / "x.nii.gz")
+    assert json.loads((tmp_path / "x.json").read_text()) == RECORD
+
+
+def test_json_of_somebody_else_is_kept_and_the_user_is_told(slicerHost, make_node, tmp_path):
+    (tmp_path / "x.json").write_text('{"EchoTime": 0.1}')
+    slicerHost.answer(True)
+    save(make_node(), tmp_path / "x.nii.gz")
+    assert (tmp_path / "x.json").read_text() == '{"EchoTime": 0.1}'
+    (told,) = slicerHost.dialogs
+    assert "x.nii.gz does not say that it is SYNTHETIC" in told.text
+    assert "x.json belongs to something else" in told.text
+
+
+def test_failure_to_write_is_told(slicerHost, make_node, tmp_path, monkeypatch):
+    from SAMI2ILib.errors import OutputError
+
+    def fail(_text, _path):
+        raise OutputError("The disk is full.", "Free some space.")
+
+    monkeypatch.setattr("SAMI2ILib.atomic.write_text", fail)
+    slicerHost.answer(True)
+    save(make_node(), tmp_path / "x.nii.gz")
+    assert "The disk is full. Free some space." in slicerHost.dialogs[0].text
+
+
+def test_module_listens_from_start_to_reload(slicerHost, widget, make_node, tmp_path):
+    import slicer
+
+    save(make_node(), tmp_path / "a.nii.gz")
+    assert names(tmp_path) == ["a.json", "a.nii.gz"]
+    widget.onReload()
+    assert slicer.modules.SAMI2ISidecarWriter is not None
+    save(make_node("b"), tmp_path / "b.nii.gz")
+    assert names(tmp_path) == ["a.json", "a.nii.gz", "b.json", "b.nii.gz"]

@@ -1,18 +1,13 @@
 """`sami2i train`: custom weights from paired scans, resumed by the same command."""
 
 import argparse
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console, SilentConsole
 from SAMI2ILib.cli.memory import peak_memory_bytes
+from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import CancelledError, InputError
 
 if TYPE_CHECKING:
@@ -104,7 +99,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console = SilentConsole()
     config = _configure(args)
     make_folder(args.output)
-    device = _choose_device(config, args.device, world)
+    device = choose_device(config, args.device, world)
     console.start(f"{device.description}, {device.precision}", device.reason)
     with connected(world, device.name):
         return _run(args, config, device, world, console)
@@ -136,7 +131,7 @@ def _run(
     if args.dry_run:
         console.result({"plan": plan})
         return 0
-    with _stop_requested() as stop:
+    with stop_requested() as stop:
         result = train(
             config,
             selection,
@@ -218,21 +213,6 @@ def _sources(assignments: list[str]) -> list[dict[str, Any]]:
     return sources
 
 
-def _choose_device(config: "TrainingConfig", request: str, world: "World") -> "Device":
-    import torch
-
-    from SAMI2ILib.inference.device import cpu_multiplies_faster_in_bf16, select_device
-
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    if world.size > 1 and request in ("auto", "cuda") and torch.cuda.is_available():
-        request = f"cuda:{world.local_rank}"
-    device = select_device(request, "auto" if config.bf16 else "fp32")
-    if config.bf16 and not device.is_cuda and cpu_multiplies_faster_in_bf16():
-        return replace(device, precision="bf16")
-    return device
-
-
 def _plan(
     args: argparse.Namespace,
     config: "TrainingConfig",
@@ -293,24 +273,3 @@ def _tell(console: Console, state: "TrainingState", spent: float) -> None:
     )
     text = f"step {state.step}, {state.seconds / 60:.1f} min: {losses or 'not yet measured'}"
     console.note(text + (f"; validation NRMSE {measured}" if measured else ""))
-
-
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
-    event = threading.Event()
-
-    def request(_signal: int, _frame: FrameType | None) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # signals arrive in the main thread only
-        return
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

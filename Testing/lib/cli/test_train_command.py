@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from SAMI2ILib.cli.train import _stop_requested
+from SAMI2ILib.cli.training_process import stop_requested
 from SAMI2ILib.weights import read_spec
 
 HIERA = (
@@ -107,7 +107,7 @@ def test_finished_run_is_exported_again_without_training(sami2i, recipe, phantom
 
 def test_first_interrupt_asks_to_stop_and_the_second_one_interrupts():
     before = signal.getsignal(signal.SIGINT)
-    with _stop_requested() as stop:
+    with stop_requested() as stop:
         assert not stop.is_set()
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
@@ -120,7 +120,7 @@ def test_stopped_run_says_how_to_go_on(sami2i, recipe, phantoms, tmp_path, monke
     requested = threading.Event()
     requested.set()
     monkeypatch.setattr(
-        "SAMI2ILib.cli.train._stop_requested", lambda: contextlib.nullcontext(requested)
+        "SAMI2ILib.cli.train.stop_requested", lambda: contextlib.nullcontext(requested)
     )
     outcome = sami2i("train", recipe, "-o", tmp_path / "run", "--data", f"phantoms={phantoms}")
     assert outcome.code == 130

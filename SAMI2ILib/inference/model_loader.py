@@ -126,7 +126,7 @@ class _Parts:
 def _build_sam_i2i(parts: _Parts) -> nn.Module:
     decoder = Decoder(DecoderConfig.from_json(parts.spec.decoder))
     encoder = _build_encoder(parts, decoder.config.encoder_upscale)
-    load_strictly(decoder, _with_prefix(parts.tensors, DECODER_PREFIX), "decoder")
+    _load_weights(decoder, _with_prefix(parts.tensors, DECODER_PREFIX), "decoder")
     return SamI2I(encoder, decoder)
 
 

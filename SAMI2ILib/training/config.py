@@ -35,10 +35,12 @@ class EncoderConfig:
     Attributes:
         variant: A name of `models.HIERA_VARIANTS`; "custom" with `hiera`; or an image encoder of
             CLIP as "clip:MODEL/PRETRAINED" in the words of `open_clip`, always frozen.
-        checkpoint: SAM2 weights to start from: the name of a public checkpoint in the model
-            store, or a file; for CLIP a file. Empty starts from random values, or for CLIP from
-            `open_clip`'s cache.
+        checkpoint: Weights to start from: the name of a public SAM2 checkpoint in the model
+            store, a file of one, or the encoder file of an earlier run; for CLIP a file. Empty
+            starts from random values, or for CLIP from `open_clip`'s cache.
         frozen: The paper's choice with a pre-trained trunk; false trains it with the decoders.
+        separate: Write the encoder to a file of its own even for one target, so that models of
+            later runs can share it.
         hiera: Arguments of a Hiera trunk, for the variant "custom"; for a CLIP those of the trunk
             in whose place it stands, whose widths its maps are brought to. None takes those of
             SAM2's `base_plus`.
@@ -47,6 +49,7 @@ class EncoderConfig:
     variant: str = "demo"
     checkpoint: str = ""
     frozen: bool = False
+    separate: bool = False
     hiera: HieraConfig | None = None
 
 

@@ -1,5 +1,6 @@
 """Turns a trained network into model files that `translate` takes at once."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.data.dataset import SliceDataset
 from SAMI2ILib.training.baseline_networks import BaselineTranslator
 from SAMI2ILib.training.config import DataSource, TrainingConfig
@@ -27,6 +29,7 @@ from SAMI2ILib.weights import (
     Training,
     TrainingData,
     file_sha256,
+    read_encoder_spec,
     write_encoder,
     write_model,
 )
@@ -59,7 +62,8 @@ def export_models(
     """Write a model file for each target, as float16.
 
     A frozen encoder from a public checkpoint is referred to. Any other is inside the model file,
-    unless several models share it: then it is a file of its own beside them.
+    unless several models share it: then it is a file of its own beside them. A frozen encoder from
+    such a file of an earlier run is copied beside its new models.
 
     Args:
         config: The recipe; its name becomes part of the files' names.
@@ -163,7 +167,9 @@ def _encoder_reference(
         return EncoderReference(
             kind="public", name=weights.public_name, sha256=sha256, hiera=hiera
         ), None
-    if len(config.targets) == 1:
+    if config.encoder.frozen and weights.is_own_encoder and weights.encoder is not None:
+        return _copy_encoder(weights.encoder, hiera, folder)
+    if len(config.targets) == 1 and not config.encoder.separate:
         return EncoderReference(kind="embedded", hiera=hiera), None
     name = f"{config.name}-encoder"
     path = folder / f"{name}.safetensors"
@@ -177,6 +183,17 @@ def _encoder_reference(
     write_encoder(path, spec, _weights(network.encoder.trunk))
     reference = EncoderReference(kind="store", name=name, sha256=file_sha256(path), hiera=hiera)
     return reference, path
+
+
+def _copy_encoder(
+    source: Path, hiera: dict[str, Any], folder: Path
+) -> tuple[EncoderReference, Path]:
+    name = read_encoder_spec(source).id
+    path = folder / f"{name}.safetensors"
+    if path.resolve() != source.resolve():
+        with atomic_path(path) as unfinished:
+            shutil.copyfile(source, unfinished)
+    return EncoderReference(kind="store", name=name, sha256=file_sha256(path), hiera=hiera), path
 
 
 def _weights(module: nn.Module, prefix: str = "") -> dict[str, NDArray[Any]]:

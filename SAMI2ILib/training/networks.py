@@ -16,11 +16,13 @@ from SAMI2ILib.models import (
     SamI2I,
     build_trunk,
     load_trunk,
+    load_trunk_tensors,
 )
 from SAMI2ILib.models.clip import load_clip
 from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, build_clip_encoder
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.starting_weights import CLIP_VARIANT, StartingWeights, clip_of
+from SAMI2ILib.weights import read_tensors
 
 TRUNK = "encoder.trunk."
 """What the names of the trunk's weights begin with."""
@@ -149,10 +151,14 @@ def _build_encoder(config: TrainingConfig, weights: StartingWeights, hiera: Hier
         if weights.encoder is None:
             raise TypeError("find_weights gives the file of a CLIP encoder, or says that it lacks.")
         return build_clip_encoder(load_clip(weights.encoder, clip.clip), clip, upscale=upscale)
-    if weights.encoder is not None:
-        return Encoder(load_trunk(weights.encoder, hiera), config.encoder.frozen, upscale=upscale)
-    trunk = build_trunk(hiera)
-    _spread_patch_embedding(trunk)
+    if weights.encoder is None:
+        trunk = build_trunk(hiera)
+        _spread_patch_embedding(trunk)
+    elif weights.is_own_encoder:
+        own = {name: torch.from_numpy(w) for name, w in read_tensors(weights.encoder).items()}
+        trunk = load_trunk_tensors(own, hiera)
+    else:
+        trunk = load_trunk(weights.encoder, hiera)
     return Encoder(trunk, config.encoder.frozen, upscale=upscale)
 
 

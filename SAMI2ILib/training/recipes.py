@@ -79,6 +79,7 @@ for small errors."""
 
 # What names a run, its data and its weights; two runs of one recipe differ here.
 _FREE_KEYS = (
+    "encoder.separate",
     "name", "data", "recipe", "title", "source", "targets", "validation", "seed", "license",
     "family", "encoder.checkpoint", "discriminator.checkpoint", "baseline.checkpoint",
     *MACHINE_KEYS,

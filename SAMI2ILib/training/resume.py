@@ -28,8 +28,8 @@ def facts_of(selection: Selection, weights: StartingWeights) -> dict[str, Any]:
 def identity_of(config: TrainingConfig, facts: dict[str, Any]) -> str:
     """What must not change between two calls of one run, as JSON.
 
-    What may differ is the machine, how a batch is divided and, so that a run can be made longer,
-    the budget.
+    What may differ is the machine, how a batch is divided, how models are written and, so that a
+    run can be made longer, the budget.
 
     Args:
         config: The recipe.
@@ -44,6 +44,7 @@ def identity_of(config: TrainingConfig, facts: dict[str, Any]) -> str:
         del source["folder"]
     for part in ("encoder", "discriminator", "baseline"):
         del table[part]["checkpoint"]  # the file's hash is among the facts
+    del table["encoder"]["separate"]  # only what is written at the end depends on it
     return json.dumps(table | facts, sort_keys=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from SAMI2ILib.errors import InputError, MissingError
 from SAMI2ILib.models.clip import ClipConfig
 from SAMI2ILib.training.config import TrainingConfig
-from SAMI2ILib.weights import Store, file_sha256
+from SAMI2ILib.weights import Store, file_sha256, is_encoder_file
 from SAMI2ILib.weights.clip_checkpoints import clip_checkpoint
 from SAMI2ILib.weights.public_checkpoints import PUBLIC_CHECKPOINTS
 from SAMI2ILib.weights.timm_checkpoints import transformer_checkpoint
@@ -24,12 +24,14 @@ class StartingWeights:
         encoder: Of the encoder, or of ResViT's transformer; None where it starts from random
             values.
         public_name: Of the encoder's checkpoint in the model store; empty for a file.
+        is_own_encoder: Whether `encoder` is the encoder file of an earlier run.
         discriminator: Of the discriminator's CLIP; None where there is none.
         sha256: Of these files, by "encoder" and "discriminator".
     """
 
     encoder: Path | None = None
     public_name: str = ""
+    is_own_encoder: bool = False
     discriminator: Path | None = None
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -58,13 +60,19 @@ def find_weights(
         )
     files = {"encoder": encoder, "discriminator": discriminator}
     hashes = {name: file_sha256(path) for name, path in files.items() if path is not None}
-    return StartingWeights(encoder, public_name, discriminator, hashes)
+    is_own = encoder is not None and _is_own_encoder(config, encoder)
+    return StartingWeights(encoder, public_name, is_own, discriminator, hashes)
 
 
 def clip_of(name: str) -> ClipConfig:
     """Read "MODEL/PRETRAINED"; the second part may be missing."""
     model, _, pretrained = name.partition("/")
     return ClipConfig(model, pretrained)
+
+
+def _is_own_encoder(config: TrainingConfig, path: Path) -> bool:
+    is_hiera = not config.is_baseline and not config.encoder.variant.startswith(CLIP_VARIANT)
+    return is_hiera and path.suffix == ".safetensors" and is_encoder_file(path)
 
 
 def _encoder(
@@ -83,7 +91,7 @@ def _encoder(
         if options.frozen:
             raise InputError(
                 "'encoder.frozen' is true, but there is no 'encoder.checkpoint' to start from.",
-                "Name a SAM2 checkpoint, or set frozen = false to train the encoder too.",
+                "Name a SAM2 checkpoint or an encoder file, or set frozen = false.",
             )
         return None, ""
     if options.checkpoint not in PUBLIC_CHECKPOINTS:

@@ -2,6 +2,7 @@
 
 from SAMI2ILib.weights.model_file import (
     file_sha256,
+    is_encoder_file,
     read_encoder_spec,
     read_spec,
     read_tensors,
@@ -35,6 +36,7 @@ __all__ = [
     "Training",
     "TrainingData",
     "file_sha256",
+    "is_encoder_file",
     "read_encoder_spec",
     "read_spec",
     "read_tensors",

@@ -51,7 +51,10 @@ def test_run_learns_is_exported_and_translates(config, selection, tmp_path):
 
 
 def test_network_with_every_switch_is_trained_exported_and_translates(configure, tmp_path):
-    options = {"depth": 2, "shifted_windows": True, "encoder_upscale": 2, "detail_width": 8}
+    options = {
+        "depth": 2, "shifted_windows": True, "encoder_upscale": 2, "detail_width": 8,
+        "detail_batch_norm": True,
+    }  # fmt: skip
     config = configure(decoder=options, context_slices=3, tile=128, optimization={"ssim": 0.1})
     selection = select_subjects(config)
     result = train(config, selection, tmp_path)
@@ -97,6 +100,32 @@ def test_single_target_becomes_one_file_that_the_store_lists(configure, tmp_path
     store.add(path)
     assert "trial-t1-t2" in [getattr(entry.spec, "id", "") for entry in store.list()]
     assert load_model("trial-t1-t2").spec.encoder.kind == "embedded"
+
+
+def test_later_run_adds_a_decoder_to_the_encoder_of_an_earlier_one(configure, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    config = configure(targets=["T2"], encoder={"separate": True})
+    selection = select_subjects(config)
+    files = export_models(
+        config, train(config, selection, first), selection, StartingWeights(), first
+    )
+    assert files.encoder == first / "trial-encoder.safetensors"
+
+    later = {"frozen": True, "checkpoint": str(files.encoder)}
+    config = configure(targets=["PD"], name="later", encoder=later)
+    selection, weights = select_subjects(config), find_weights(config)
+    result = train(config, selection, second, weights=weights)
+    added = export_models(config, result, selection, weights, second)
+    assert added.encoder == second / "trial-encoder.safetensors"
+    assert added.encoder.read_bytes() == files.encoder.read_bytes()
+    t2, pd = load_model(files.models[0]), load_model(added.models[0])
+    assert pd.spec.encoder == t2.spec.encoder
+    source = torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        expected, found = result.network.eval()(source), pd.network(source)
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)  # float16 on disk
 
 
 def test_clip_encoder_is_inside_the_model_file(configure, tiny_clip, tmp_path):

@@ -7,6 +7,8 @@ from SAMI2ILib.cli.console import Console
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
+    from SAMI2ILib.inference.device import Device
+    from SAMI2ILib.inference.ensemble import Ensemble
     from SAMI2ILib.inference.model_loader import LoadedModel
     from SAMI2ILib.inference.predictor import TorchPredictor
 
@@ -23,6 +25,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=_positive, help="slices at a time (default: what the memory holds)"
     )
+
+
+def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options of an uncertainty map."""
+    parser.add_argument(
+        "--uncertainty", action="store_true",
+        help="translate several views of each slice: their mean is the result, their standard "
+        "deviation is written beside it (up to 8 times the time)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ensemble-with", action="append", default=[], metavar="MODEL",
+        help="let this model take part too, by id or file; may be repeated; implies --uncertainty",
+    )  # fmt: skip
 
 
 def load_chosen(
@@ -45,7 +60,6 @@ def load_chosen(
 
     from SAMI2ILib.inference.device import select_device
     from SAMI2ILib.inference.model_loader import load_model
-    from SAMI2ILib.inference.predictor import TorchPredictor
     from SAMI2ILib.inference.translate import check_contrasts
     from SAMI2ILib.weights.store import Store
 
@@ -53,13 +67,54 @@ def load_chosen(
     console.start(device.description, device.reason)
     model = load_model(args.model or Store().choose(args.source or "T1", args.target).path)
     check_contrasts(model, args.source, args.target)
-    predictor = TorchPredictor(
+    return model, _make_predictor(model, device, args, console)
+
+
+def load_ensemble(
+    args: argparse.Namespace,
+    console: Console,
+    model: "LoadedModel",
+    predictor: "TorchPredictor",
+) -> "Ensemble | None":
+    """Load the further models of an ensemble, where one was asked for.
+
+    Args:
+        args: What the options gave.
+        console: Told when memory runs out, and how many passes there will be.
+        model: From `load_chosen`.
+        predictor: From `load_chosen`; the others run where it does.
+
+    Raises:
+        InputError: A model is given twice.
+        MissingError: No such model, or its encoder is not there.
+        ModelError: A model is damaged, or made for another pair of contrasts.
+    """
+    if not (args.uncertainty or args.ensemble_with):
+        return None
+
+    from SAMI2ILib.inference.ensemble import Ensemble, Member
+    from SAMI2ILib.inference.model_loader import load_model
+
+    others = [load_model(reference) for reference in args.ensemble_with]
+    members = [
+        Member(other, _make_predictor(other, predictor.device, args, console)) for other in others
+    ]
+    ensemble = Ensemble([Member(model, predictor), *members])
+    console.note(f"Uncertainty from {ensemble.passes} passes over each volume.")
+    return ensemble
+
+
+def _make_predictor(
+    model: "LoadedModel", device: "Device", args: argparse.Namespace, console: Console
+) -> "TorchPredictor":
+    from SAMI2ILib.inference.predictor import TorchPredictor
+
+    return TorchPredictor(
         model.network,
         device,
         args.batch_size,
         on_notice=lambda notice: console.warn(notice.code, notice.message),
     )
-    return model, predictor
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,12 @@ import argparse
 from pathlib import Path
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.model_options import add_model_arguments, load_chosen
+from SAMI2ILib.cli.model_options import (
+    add_ensemble_arguments,
+    add_model_arguments,
+    load_chosen,
+    load_ensemble,
+)
 
 HELP = "Make a T2 or PD volume from a T1 volume."
 
@@ -19,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a file name with an image extension, or else a folder",
     )  # fmt: skip
     add_model_arguments(parser)
+    add_ensemble_arguments(parser)
     parser.add_argument("--series", help="UID of one DICOM series of the folder")
     parser.add_argument(
         "--working-grid", type=Path, metavar="FILE",
@@ -29,19 +35,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Translate one volume and write it with its sidecar."""
-    from SAMI2ILib.inference.output_files import check_output, output_path
+    from SAMI2ILib.inference.output_files import check_output, output_path, uncertainty_path
     from SAMI2ILib.inference.translate_file import translate_file
 
     model, predictor = load_chosen(args, console)
     output = output_path(args.input, args.output, model.spec.target_contrast)
     check_output(output, args.input)
+    ensemble = load_ensemble(args, console, model, predictor)
+    if ensemble is not None:
+        check_output(uncertainty_path(output), args.input)
     if args.working_grid is not None:
         check_output(args.working_grid, args.input)
     saved = translate_file(
-        args.input, output, model, predictor, args.series, args.working_grid, console.progress
-    )
+        args.input, output, model, predictor, args.series, args.working_grid, console.progress,
+        ensemble=ensemble,
+    )  # fmt: skip
     for notice in saved.translation.notices:
         console.warn(notice.code, notice.message)
     console.say(f"{saved.output}\n{saved.sidecar}")
-    console.result({"output": str(saved.output), "sidecar": str(saved.sidecar), **saved.record})
+    files = {"output": str(saved.output), "sidecar": str(saved.sidecar)}
+    if saved.uncertainty is not None:
+        console.say(str(saved.uncertainty))
+        files["uncertainty"] = str(saved.uncertainty)
+    console.result({**files, **saved.record})
     return 0

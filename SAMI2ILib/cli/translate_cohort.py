@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.model_options import add_model_arguments, load_chosen
+from SAMI2ILib.cli.model_options import (
+    add_ensemble_arguments,
+    add_model_arguments,
+    load_chosen,
+    load_ensemble,
+)
 
 if TYPE_CHECKING:
     from SAMI2ILib.inference.cohort.outcome import Outcome
@@ -26,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the volumes, cohort.csv and logs",
     )  # fmt: skip
     add_model_arguments(parser)
+    add_ensemble_arguments(parser)
     parser.add_argument(
         "--pattern", metavar="GLOB", help="which files of the folder, such as '*/mprage.nii.gz'"
     )
@@ -45,6 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     shard = parse_shard(args.shard) if args.shard else shard_from_environment()
     model, predictor = load_chosen(args, console, _device_of(args.device, shard))
+    ensemble = load_ensemble(args, console, model, predictor)
     spec = model.spec
     contrasts = spec.source_contrast, spec.target_contrast
     cohort = find_cases(args.input, args.output, *contrasts, args.pattern)
@@ -58,7 +65,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         write_description(args.output, cohort.bids_root, (TABLE_NAME, f"{LOG_FOLDER}/"))
     report = _Report(console, len(cases), debug=args.debug)
     try:
-        CohortRun(args.output, model, predictor, report.outcome, report.error).translate(cases)
+        CohortRun(args.output, model, predictor, report.outcome, report.error, ensemble).translate(
+            cases
+        )
     finally:
         if args.output.is_dir():
             write_table(args.output, cohort.cases, spec.target_contrast, model.sha256)

@@ -7,7 +7,7 @@ from typing import Any
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.notice import Notice
-from SAMI2ILib.inference.output_files import read_record, sidecar_path
+from SAMI2ILib.inference.output_files import is_image_record, read_record, sidecar_path
 
 _NAME_LENGTH = 64
 _MESSAGE_LENGTH = 500
@@ -44,6 +44,12 @@ class Synthesis:
         Raises:
             InputError: They are not those of a synthetic volume.
         """
+        if isinstance(record, dict) and not is_image_record(record):
+            raise InputError(
+                f"This is a map of the {_words(str(record['quantity']))} and no image; it is not "
+                "exported, where it could pass for a scan.",
+                "Export the synthetic volume that it belongs to.",
+            )
         try:
             if record["synthetic"] is not True:
                 raise ValueError

@@ -10,6 +10,7 @@ from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
 
 DEFAULT_ENDING = ".nii.gz"
+_BIDS_MARK = "_desc-synthetic_"
 # A header with its voxels in a second file becomes one file of the same family.
 _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
 
@@ -59,6 +60,19 @@ def synthetic_name(stem: str, target: str) -> str:
     return f"{stem}_synth-{target}"
 
 
+def uncertainty_path(image: Path) -> Path:
+    """Name the uncertainty map of a synthetic volume, in its format.
+
+    Examples: `head_synth-T2.nrrd` -> `head_synth-T2_uncertainty.nrrd`;
+    `sub-01_desc-synthetic_T2w.nii` -> `sub-01_desc-syntheticUncertainty_T2w.nii`.
+    """
+    stem = image_stem(image)
+    ending = image.name[len(stem) :]
+    if stem.startswith("sub-") and _BIDS_MARK in stem:
+        return image.with_name(stem.replace(_BIDS_MARK, "_desc-syntheticUncertainty_") + ending)
+    return image.with_name(f"{stem}_uncertainty{ending}")
+
+
 def sidecar_path(image: Path) -> Path:
     """Name the sidecar of an image: `head_synth-T2.nii.gz` has `head_synth-T2.json`."""
     return image.with_name(image_stem(image) + ".json")
@@ -98,6 +112,11 @@ def check_output(output: Path, source: Path) -> None:
                 f"{path.name!r} exists and is not a synthetic volume's; it is not replaced.",
                 "Choose another name for -o, or move the file away.",
             )
+
+
+def is_image_record(record: dict[str, Any]) -> bool:
+    """Whether a record is that of a synthetic image, and not of an uncertainty or error map."""
+    return str(record.get("quantity", "image")) == "image"
 
 
 def is_synthetic_record(path: Path) -> bool:

@@ -17,6 +17,7 @@ from SAMI2ILib.imaging.working_grid import WorkingGrid, plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.predictor import Predictor, TorchPredictor
+from SAMI2ILib.inference.views import STRAIGHT, View
 from SAMI2ILib.weights import Preprocessing
 
 FEW_SLICES = 8
@@ -74,6 +75,9 @@ class Translation:
         translated_slice_count: Those of them that hold foreground; the others stay 0.
         working: The result on the grid of the slices, in the unit of `volume`; None unless
             `keep_working`.
+        uncertainty: Standard deviation of the passes of an ensemble, on the grid and in the unit
+            of `volume`; None where the network ran once.
+        passes: How often the network ran over the volume.
     """
 
     volume: Volume
@@ -83,6 +87,8 @@ class Translation:
     slice_count: int = 0
     translated_slice_count: int = 0
     working: Volume | None = None
+    uncertainty: Volume | None = None
+    passes: int = 1
 
 
 def check_contrasts(model: LoadedModel, source: str | None, target: str | None) -> None:
@@ -175,6 +181,7 @@ def translate_prepared(
     keep_working: bool = False,
     on_progress: Progress = lambda _stage, _done, _total: None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    view: View = STRAIGHT,
 ) -> Translation:
     """Run the network over the slices and bring the result back onto the input's grid.
 
@@ -185,6 +192,7 @@ def translate_prepared(
         keep_working: As in `TranslateOptions`.
         on_progress: As in `translate`; stages: "translate", "finish".
         is_cancelled: As in `translate`.
+        view: How the network is shown the slices.
 
     Raises:
         CancelledError: `is_cancelled` said so.
@@ -192,9 +200,9 @@ def translate_prepared(
         OutOfMemoryError: One slice does not fit anywhere.
     """
     working, normalized = prepared.working, prepared.normalized
-    chosen = _slices_to_translate(working.array_kji, everything=normalized is None)
+    chosen = slices_to_translate(prepared)
     translated = _translate_slices(
-        working.array_kji, chosen, model, predictor, on_progress, is_cancelled
+        working.array_kji, chosen, model, predictor, on_progress, is_cancelled, view
     )
 
     on_progress("finish", 0, 1)
@@ -218,6 +226,14 @@ def translate_prepared(
     )
 
 
+def slices_to_translate(prepared: PreparedVolume) -> list[int]:
+    """Numbers of the working grid's slices that the network sees: those with foreground."""
+    array_kji = prepared.working.array_kji
+    if prepared.normalized is None:
+        return list(range(len(array_kji)))
+    return [k for k, image in enumerate(array_kji) if image.any()]
+
+
 def _check_has_contrast(array_kji: NDArray[np.float32]) -> None:
     lowest, highest = float(array_kji.min()), float(array_kji.max())
     if lowest == highest:
@@ -235,12 +251,6 @@ def _doubts_about_size(working: Volume) -> list[Notice]:
     return [Notice("few-slices", message)]
 
 
-def _slices_to_translate(array_kji: NDArray[np.float32], everything: bool) -> list[int]:
-    if everything:
-        return list(range(len(array_kji)))
-    return [k for k, image in enumerate(array_kji) if image.any()]
-
-
 def _translate_slices(
     array_kji: NDArray[np.float32],
     chosen: list[int],
@@ -248,6 +258,7 @@ def _translate_slices(
     predictor: Predictor,
     on_progress: Progress,
     is_cancelled: Callable[[], bool],
+    view: View,
 ) -> NDArray[np.float32]:
     """Run the chosen slices through the network; the others stay 0."""
     preprocessing = model.spec.preprocessing
@@ -262,7 +273,7 @@ def _translate_slices(
         on_progress("translate", done, len(chosen))
         group = chosen[done : done + max(1, predictor.batch_size // tiles.tile_count)]
         slices = to_slices(array_kji, preprocessing.context_slices, group)
-        output = predictor.predict(tiles.cut(slices))
+        output = view.undo(predictor.predict(view.apply(tiles.cut(slices))))
         if not np.isfinite(output).all():
             raise ModelError(
                 f"The model {model.spec.id!r} computed values that are not finite.",

@@ -1,6 +1,7 @@
 """From an image file to a synthetic volume with its sidecar: both are written, or neither."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from SAMI2ILib.atomic import atomic_path, make_folder, remove_leftovers
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
-from SAMI2ILib.inference.output_files import sidecar_path
+from SAMI2ILib.inference.output_files import sidecar_path, uncertainty_path
 from SAMI2ILib.inference.predictor import TorchPredictor
-from SAMI2ILib.inference.provenance import describe, write_sidecar
+from SAMI2ILib.inference.provenance import describe, describe_uncertainty, write_sidecar
 from SAMI2ILib.inference.source_file import describe_source_file
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
 from SAMI2ILib.weights import file_sha256
@@ -26,12 +28,14 @@ class SavedTranslation:
         record: What the sidecar holds.
         output: The image file.
         sidecar: The record's file beside it.
+        uncertainty: The image file of the uncertainty map; None where none was asked for.
     """
 
     translation: Translation
     record: dict[str, Any]
     output: Path
     sidecar: Path
+    uncertainty: Path | None = None
 
 
 def translate_file(
@@ -43,6 +47,7 @@ def translate_file(
     working_output: Path | None = None,
     on_progress: Progress = lambda _stage, _done, _total: None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    ensemble: Ensemble | None = None,
 ) -> SavedTranslation:
     """Read, translate, and write the result with its sidecar.
 
@@ -55,6 +60,8 @@ def translate_file(
         working_output: Image file for the result on the grid of the slices; None writes none.
         on_progress: As in `translate`, with the further stages "read" and "write".
         is_cancelled: As in `translate`.
+        ensemble: Makes the result and an uncertainty map beside it; `model` and `predictor` are
+            those of its first member.
 
     Returns:
         The result and where it lies.
@@ -70,21 +77,28 @@ def translate_file(
     volume = read_volume(source, series_uid)
     on_progress("read", 1, 1)
     options = TranslateOptions(keep_working=working_output is not None)
-    translation = translate(volume, model, predictor, options, on_progress, is_cancelled)
+    if ensemble is None:
+        translation = translate(volume, model, predictor, options, on_progress, is_cancelled)
+    else:
+        translation = ensemble.translate(volume, options, on_progress, is_cancelled)
     on_progress("write", 0, 1)
     fields = describe_source_file(source, series_uid)
-    record = describe(translation, model, predictor.device, fields)
+    record = describe(translation, model, predictor.device, fields, ensemble)
     if working_output is not None and translation.working is not None:
         save_translation(translation.working, record, working_output)
-    record = save_translation(translation.volume, record, output)
+    doubt = translation.uncertainty
+    record = save_translation(translation.volume, record, output, doubt)
     on_progress("write", 1, 1)
-    return SavedTranslation(translation, record, output, sidecar_path(output))
+    doubt_path = None if doubt is None else uncertainty_path(output)
+    return SavedTranslation(translation, record, output, sidecar_path(output), doubt_path)
 
 
-def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write a volume and its sidecar.
+def save_translation(
+    volume: Volume, record: dict[str, Any], path: Path, uncertainty: Volume | None = None
+) -> dict[str, Any]:
+    """Write a volume and its sidecar, and its uncertainty map with a sidecar of its own.
 
-    Both are complete before either gets its name, and a new sidecar gets its name first: at no
+    All are complete before any gets its name, and a new sidecar gets its name first: at no
     moment does a volume lie there without a record that says that it is synthetic. Where both
     replace earlier ones, the volume is first: one that cannot be replaced, because a program holds
     it open, keeps its own record.
@@ -93,6 +107,7 @@ def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict
         volume: The synthetic volume.
         record: From `provenance.describe`.
         path: With the extension of an image format; its folder is made if it is missing.
+        uncertainty: On the grid of `volume`; it goes to `uncertainty_path(path)`.
 
     Returns:
         What the sidecar holds: `record` with the name and SHA-256 of the image as `volume`.
@@ -101,12 +116,28 @@ def save_translation(volume: Volume, record: dict[str, Any], path: Path) -> dict
         OutputError: The folder cannot be made or written to, or the disk is full.
     """
     make_folder(path.parent)
+    with ExitStack() as files:
+        record = _write_pair(files, volume, record, path)
+        if uncertainty is not None:
+            _write_pair(files, uncertainty, describe_uncertainty(record), uncertainty_path(path))
+    return record
+
+
+def _write_pair(
+    files: ExitStack, volume: Volume, record: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    """Write an image and its sidecar; they get their names when `files` is closed."""
+    image, sidecar = files.enter_context(_atomic_pair(path))
+    write_volume(volume, image, called=path.name)
+    record = {**record, "volume": {"file": path.name, "sha256": file_sha256(image)}}
+    write_sidecar(record, sidecar)
+    return record
+
+
+@contextmanager
+def _atomic_pair(path: Path) -> Iterator[tuple[Path, Path]]:
     record_path = sidecar_path(path)
     # The second file to be opened is the first to get its name.
     later, earlier = (record_path, path) if path.exists() else (path, record_path)
     with atomic_path(later) as last, atomic_path(earlier) as first:
-        image, sidecar = (first, last) if path == earlier else (last, first)
-        write_volume(volume, image, called=path.name)
-        record = {**record, "volume": {"file": path.name, "sha256": file_sha256(image)}}
-        write_sidecar(record, sidecar)
-    return record
+        yield (first, last) if path == earlier else (last, first)

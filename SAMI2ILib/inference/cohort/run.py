@@ -25,12 +25,23 @@ from SAMI2ILib.inference.cohort.outcome import (
     source_name,
     write_log,
 )
+from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
-from SAMI2ILib.inference.output_files import check_output, read_record, sidecar_path
+from SAMI2ILib.inference.output_files import (
+    check_output,
+    read_record,
+    sidecar_path,
+    uncertainty_path,
+)
 from SAMI2ILib.inference.predictor import TorchPredictor
-from SAMI2ILib.inference.provenance import describe
+from SAMI2ILib.inference.provenance import describe, describe_ensemble
 from SAMI2ILib.inference.source_file import describe_source_file
-from SAMI2ILib.inference.translate import PreparedVolume, prepare_volume, translate_prepared
+from SAMI2ILib.inference.translate import (
+    PreparedVolume,
+    Translation,
+    prepare_volume,
+    translate_prepared,
+)
 from SAMI2ILib.inference.translate_file import save_translation
 from SAMI2ILib.weights import file_sha256
 
@@ -42,12 +53,12 @@ class _Ready:
     """A case that waits for the network.
 
     Attributes:
-        prepared: What the network will see.
+        prepared: What the network will see; for each member of an ensemble.
         source: What the sidecar will say of the input.
         seconds: That reading and preparing took.
     """
 
-    prepared: PreparedVolume
+    prepared: tuple[PreparedVolume, ...]
     source: dict[str, Any]
     seconds: float
 
@@ -71,6 +82,8 @@ class CohortRun:
         on_outcome: Called as soon as a case has ended, with what became of it and whether its
             result was there from an earlier run.
         on_error: Called with the exception that made a case fail, in any thread.
+        ensemble: Makes the results, with an uncertainty map each; `model` and `predictor` are
+            those of its first member.
     """
 
     folder: Path
@@ -78,6 +91,7 @@ class CohortRun:
     predictor: TorchPredictor
     on_outcome: Callable[[Outcome, bool], None] = lambda _outcome, _was_there: None
     on_error: Callable[[Exception], None] = lambda _error: None
+    ensemble: Ensemble | None = None
 
     def translate(self, cases: Sequence[Case]) -> list[Outcome]:
         """Translate the cases one after the other.
@@ -121,11 +135,16 @@ class CohortRun:
         """Read and prepare a case, or find what became of it in an earlier run."""
         started = time.perf_counter()
         check_output(self.folder / case.output, case.source)
+        if self.ensemble is not None:
+            check_output(uncertainty_path(self.folder / case.output), case.source)
         earlier = self._find_earlier(case)
         if earlier is not None:
             return earlier
         volume = read_volume(case.source, case.series_uid)
-        prepared = prepare_volume(volume, self.model.spec.preprocessing)
+        if self.ensemble is not None:
+            prepared = self.ensemble.prepare(volume)
+        else:
+            prepared = (prepare_volume(volume, self.model.spec.preprocessing),)
         source = describe_source_file(case.source, case.series_uid)
         return _Ready(prepared, source, time.perf_counter() - started)
 
@@ -137,26 +156,33 @@ class CohortRun:
                 earlier = ready
                 return lambda: self._log(case, earlier, was_there=True)
             started = time.perf_counter()
-            self.predictor.return_to_chosen_device()
-            translation = translate_prepared(ready.prepared, self.model, self.predictor)
-            record = describe(translation, self.model, self.predictor.device, ready.source)
+            translation = self._translate(ready.prepared)
+            device = self.predictor.device
+            record = describe(translation, self.model, device, ready.source, self.ensemble)
             record |= case.sidecar_fields
             seconds = {"read": ready.seconds, "translate": time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - a bad case must not stop the others
             problem = error
             return lambda: self._fail(case, problem)
-        volume, notices = translation.volume, translation.notices
+        notices = translation.notices
 
         def save() -> _Ended:
             started = time.perf_counter()
             try:
-                save_translation(volume, record, self.folder / case.output)
+                output = self.folder / case.output
+                save_translation(translation.volume, record, output, translation.uncertainty)
             except Exception as error:  # noqa: BLE001 - as above
                 return self._fail(case, error)
             seconds["write"] = time.perf_counter() - started
             return self._log(case, self._outcome(case, seconds=seconds, warnings=notices))
 
         return save
+
+    def _translate(self, prepared: tuple[PreparedVolume, ...]) -> Translation:
+        self.predictor.return_to_chosen_device()
+        if self.ensemble is not None:
+            return self.ensemble.translate_prepared(prepared)
+        return translate_prepared(prepared[0], self.model, self.predictor)
 
     def _fail(self, case: Case, error: Exception) -> _Ended:
         self.on_error(error)
@@ -199,7 +225,8 @@ class CohortRun:
                 return None
             source = describe_source_file(case.source, case.series_uid)
             hashes = source["sha256"], file_sha256(image)
-            if hashes != (record["source"]["sha256"], record["volume"]["sha256"]):
+            recorded = record["source"]["sha256"], record["volume"]["sha256"]
+            if hashes != recorded or not self._is_of_this_ensemble(record, image):
                 return None
             warnings = tuple(Notice(**warning) for warning in record["warnings"])
         except (LookupError, TypeError):  # changed by hand
@@ -208,6 +235,20 @@ class CohortRun:
         if logged is not None and not logged.failed and logged.model_sha256 == self.model.sha256:
             return logged
         return self._outcome(case, warnings=warnings)
+
+    def _is_of_this_ensemble(self, record: dict[str, Any], image: Path) -> bool:
+        """Whether a result has the uncertainty map that is asked for, or none where none is."""
+        if self.ensemble is None:
+            return "ensemble" not in record
+        doubt = uncertainty_path(image)
+        its_record = read_record(sidecar_path(doubt))
+        if its_record is None or not doubt.is_file():
+            return False
+        return (
+            record.get("ensemble") == describe_ensemble(self.ensemble)
+            and its_record["uncertainty_of"] == record["volume"]
+            and its_record["volume"]["sha256"] == file_sha256(doubt)
+        )
 
 
 def _wait_for(future: Future[_Result]) -> _Result:

@@ -13,6 +13,7 @@ from SAMI2ILib.data.simulation.scanner import (
     Acquisition,
     add_rician_noise,
     bias_field,
+    coil_shading,
     head_box_ras,
     plan_grid,
     scan,
@@ -189,6 +190,8 @@ def scan_person(
         rng = np.random.default_rng(one_seed)
         image = scans[contrast] / _white_matter(person, contrast)
         image *= bias_field(grid.shape_kji, grid.spacing_mm, options.bias, rng)
+        if scan_options.coil:
+            image *= coil_shading(tissue != Tissue.AIR, grid.spacing_mm, scan_options.coil)
         image = add_rician_noise(image, scan_options.noise, rng)
         if options.skull_stripped:
             image *= brain

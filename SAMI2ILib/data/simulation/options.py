@@ -27,12 +27,14 @@ class ScanOptions:
         noise: Standard deviation relative to white matter.
         intensity: Value of white matter.
         fat: Signal of fat and marrow over the full one.
+        coil: How much brighter the skin is than what lies deep inside.
     """
 
     sequence: Sequence
     noise: float = 0.02
     intensity: float = 400.0
     fat: float = 0.8
+    coil: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class HeadOptions:
         intensity: Value of white matter in T1, T2, PD, in the arbitrary units of a scanner.
         fat: Signal of fat and marrow in T1, T2, PD over the full one (fat suppression, bandwidth).
         skull_stripped: Set what is outside the brain to 0.
+        coil: How much brighter than deep inside T1, T2, PD are at the skin, next to the elements of
+            a receive coil; 0 where the scanner evens this out.
         further: Contrasts beside T1, T2 and PD, by their name.
 
     Raises:
@@ -100,6 +104,7 @@ class HeadOptions:
     intensity: tuple[float, float, float] = (400.0, 300.0, 600.0)
     fat: tuple[float, float, float] = (0.7, 0.8, 0.8)
     skull_stripped: bool = False
+    coil: tuple[float, float, float] = (0.0, 0.0, 0.0)
     further: dict[str, ScanOptions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,6 +120,7 @@ class HeadOptions:
             "bias": self.bias,
             "noise": min(*self.noise, *(scan.noise for scan in self.further.values())),
             "csf_share": self.csf_share,
+            "coil": min(self.coil),
         }
         for name, value in amounts.items():
             if value < 0:
@@ -127,7 +133,7 @@ class HeadOptions:
         """Sequence, noise, intensity and fat of every contrast: T1, T2, PD and the further ones."""
         sequences = {"T1": self.t1, "T2": self.t2, "PD": self.pd}
         three = {
-            name: ScanOptions(sequence, self.noise[n], self.intensity[n], self.fat[n])
+            name: ScanOptions(sequence, self.noise[n], self.intensity[n], self.fat[n], self.coil[n])
             for n, (name, sequence) in enumerate(sequences.items())
         }
         return three | self.further
@@ -173,8 +179,9 @@ def random_options(rng: np.random.Generator) -> HeadOptions:
         bias=rng.uniform(0.02, 0.22),
         noise=_triple(np.exp(rng.uniform(np.log(0.01), np.log(0.06), 3))),
         intensity=_triple(np.exp(rng.uniform(np.log(120.0), np.log(1500.0), 3))),
-        fat=_triple(rng.uniform((0.35, 0.4, 0.45), (1.0, 1.1, 1.0))),
+        fat=_triple(rng.uniform((0.35, 0.4, 0.45), (1.0, 1.1, 1.3))),
         skull_stripped=bool(rng.random() < 0.3),
+        coil=_triple(rng.uniform(0.0, 0.8, 3) * (rng.random(3) < 0.5)),
     )
 
 

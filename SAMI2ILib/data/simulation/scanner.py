@@ -29,6 +29,7 @@ _DIRECTION = {
 # bends so little that the error stays below 0.2 mm.
 _LATTICE_MM = 3.0
 _SLICES_AT_ONCE_VOXELS = 2_000_000
+_COIL_DEPTH_MM = 20.0  # in which a coil element's sensitivity falls to a third
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,24 @@ def bias_field(
     ]
     shading: FloatArray = np.exp(np.float32(strength) * apply_separable(field, *matrices))
     return shading
+
+
+def coil_shading(
+    head_kji: NDArray[np.bool_], spacing_mm: tuple[float, float, float], strength: float
+) -> FloatArray:
+    """Shading of a head coil: bright at the skin next to its elements, fading inwards.
+
+    Args:
+        head_kji: (K, J, I), what is not air.
+        spacing_mm: Along i, j, k.
+        strength: What the skin has over what lies deep inside, relative to that.
+
+    Returns:
+        (K, J, I) float32: 1 + strength exp(-depth / 20 mm).
+    """
+    filled = ndimage.binary_fill_holes(head_kji)
+    depth_mm = ndimage.distance_transform_edt(filled, sampling=spacing_mm[::-1])
+    return (1 + strength * np.exp(-depth_mm / _COIL_DEPTH_MM)).astype(np.float32)
 
 
 def add_rician_noise(

@@ -103,6 +103,15 @@ def test_skull_is_zero_when_stripped(anatomy):
     assert (head.t2.array_kji[head.brain.array_kji == 1] > 0).mean() > 0.99
 
 
+def test_coil_brightens_the_skin_of_its_contrast_alone(anatomy):
+    plain, shaded = (simulate_head(anatomy, 1, replace(CLEAN, coil=(0, 0, c))) for c in (0.0, 0.8))
+    np.testing.assert_array_equal(shaded.t1.array_kji, plain.t1.array_kji)
+    fat = plain.tissue.array_kji == Tissue.FAT
+    deep = plain.tissue.array_kji == Tissue.WHITE_MATTER
+    gain = [shaded.pd.array_kji[r].mean() / plain.pd.array_kji[r].mean() for r in (fat, deep)]
+    assert gain[0] > 1.4 > 1.2 > gain[1]
+
+
 def test_mirrored_head_is_the_mirror_image(anatomy):
     flat = replace(CLEAN, deformation=0.0, sulci=0.0)
     plain, mirrored = (simulate_head(anatomy, 1, replace(flat, mirror=m)) for m in (False, True))

@@ -9,6 +9,7 @@ from SAMI2ILib.data.simulation.scanner import (
     Acquisition,
     add_rician_noise,
     bias_field,
+    coil_shading,
     grid_at,
     head_box_ras,
     plan_grid,
@@ -148,6 +149,16 @@ def test_bias_field_is_one_when_its_strength_is_zero_and_varies_slowly_otherwise
     field = np.log(bias_field(shape, spacing, 0.2, rng))
     assert 0.05 < field.std() < 0.4
     assert np.abs(np.diff(field, axis=2)).max() < 0.06
+
+
+def test_coil_shading_falls_from_the_skin_inwards_and_ignores_air_inside_the_head():
+    head = np.zeros((41, 61, 61), bool)
+    head[:, 10:51, 10:51] = True
+    head[18:23, 28:33, 28:33] = False
+    shading = coil_shading(head, (2.0, 2.0, 40.0), 0.5)
+    assert shading[20, 30, 10] == pytest.approx(1 + 0.5 * np.exp(-2 / 20), rel=1e-6)
+    assert shading[20, 30, 30] == pytest.approx(1 + 0.5 * np.exp(-42 / 20), rel=1e-6)
+    assert (np.diff(shading[20, 30, 10:31]) < 0).all()
 
 
 def test_rician_noise_has_the_mean_of_a_rayleigh_in_air_and_of_the_signal_elsewhere():

@@ -299,7 +299,8 @@ def coil_shading(
     """
     filled = ndimage.binary_fill_holes(head_kji)
     depth_mm = ndimage.distance_transform_edt(filled, sampling=spacing_mm[::-1])
-    return (1 + strength * np.exp(-depth_mm / _COIL_DEPTH_MM)).astype(np.float32)
+    shading: FloatArray = (1 + strength * np.exp(-depth_mm / _COIL_DEPTH_MM)).astype(np.float32)
+    return shading
 
 
 def add_rician_noise(

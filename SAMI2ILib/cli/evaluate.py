@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", default="test", choices=("train", "validation", "test"),
         help="part of the dataset to measure (default: test), unless --only names subjects",
     )  # fmt: skip
-    parser.add_argument("--only", type=_names, default=(), help="these subjects: a,b,c")
-    parser.add_argument("--exclude", type=_names, default=(), help="not these subjects: a,b,c")
+    parser.add_argument("--only", type=names, default=(), help="these subjects: a,b,c")
+    parser.add_argument("--exclude", type=names, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
         help="folder for the tables, with --subjects also for a picture a subject",
     )  # fmt: skip
     parser.add_argument(
-        "--lookup-table-from", type=_names, default=(), metavar="SUBJECTS",
+        "--lookup-table-from", type=names, default=(), metavar="SUBJECTS",
         help="measure the best intensity lookup table fitted on these subjects of the folder too; "
         "of a dataset also a part of its split: train",
     )  # fmt: skip
@@ -83,7 +83,7 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
     console.start(device.description, device.reason)
     model = load_model(reference)
     spec = model.spec
-    subjects = _choose(args, spec.source_contrast, spec.target_contrast)
+    subjects = choose_subjects(args, spec.source_contrast, spec.target_contrast)
     make_folder(args.output)
     predictor = TorchPredictor(model.network, device)
     pairs = _read_pairs(subjects, spec, console, "register")
@@ -109,11 +109,12 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
     return 0
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """Read a list of names: `a,b,c`."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _choose(args: argparse.Namespace, source: str, target: str) -> list["Subject"]:
+def choose_subjects(args: argparse.Namespace, source: str, target: str) -> list["Subject"]:
     """The subjects asked for that have both contrasts."""
     from SAMI2ILib.data.subjects import find_subjects
 

@@ -88,6 +88,16 @@ class RealPair:
             scores=score_volume(prediction, self.target.array_kji, self.brain),
         )
 
+    def on_target_grid(self, volume: Volume) -> NDArray[np.float32]:
+        """Bring a map on the native source's grid, in any unit, to the target's.
+
+        Returns:
+            (K, J, I), axial; 0 outside the source's foreground.
+        """
+        moved = _on_grid(volume, self.registration, self.target.grid, "linear")
+        inside: NDArray[np.float32] = moved * self.foreground
+        return inside
+
 
 def read_pair(subject: Subject, source: str, target: str, percent: float = PERCENTILE) -> RealPair:
     """Read a subject's two scans and lay the source onto the target by a rigid registration.

@@ -82,6 +82,7 @@ class SAMI2IParameterNode:
         targetContrast: The contrast to make.
         model: Id of a model; empty means the best for the pair.
         outputVolume: The volume to fill; None makes a new one.
+        addUncertainty: Add a map of the doubt as a second volume.
         resultVolume: The synthetic volume to look at or to measure.
         referenceVolume: A real scan of the target contrast.
         alignReference: Register it before measuring.
@@ -96,6 +97,7 @@ class SAMI2IParameterNode:
     targetContrast: str = "T2"
     model: str = ""
     outputVolume: vtkMRMLScalarVolumeNode
+    addUncertainty: bool = False
     resultVolume: vtkMRMLScalarVolumeNode
     referenceVolume: vtkMRMLScalarVolumeNode
     alignReference: bool = False

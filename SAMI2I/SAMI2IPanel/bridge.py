@@ -20,6 +20,10 @@ RECORD_ATTRIBUTE = "SAMI2I.Record"
 TARGET_ATTRIBUTE = "SAMI2I.TargetContrast"
 SOURCE_REFERENCE = "SAMI2I.Source"
 ERROR_MAP_ATTRIBUTE = "SAMI2I.ErrorMap"
+UNCERTAINTY_ATTRIBUTE = "SAMI2I.Uncertainty"
+
+# Fields of a `result` event that name files of the run's own folder.
+_PATHS = ("output", "sidecar", "uncertainty")
 
 # How far voxel positions of the result may be from the source's.
 _POSITION_TOLERANCE_MM = 1e-3
@@ -156,7 +160,7 @@ def markSynthetic(node: Any, record: dict[str, Any], geometry: SourceGeometry) -
         record: The `result` event, as in the sidecar.
         geometry: Of the source, whose node takes the place of the temporary file.
     """
-    kept = {key: value for key, value in record.items() if key not in ("output", "sidecar")}
+    kept = {key: value for key, value in record.items() if key not in _PATHS}
     kept["source"] = {"node": geometry.name, "sha256": record["source"]["sha256"]}
     fields = {
         SYNTHETIC_ATTRIBUTE: "true",

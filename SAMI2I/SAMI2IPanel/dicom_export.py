@@ -14,6 +14,7 @@ from SAMI2IPanel.bridge import (
     RECORD_ATTRIBUTE,
     SOURCE_REFERENCE,
     TARGET_ATTRIBUTE,
+    UNCERTAINTY_ATTRIBUTE,
     holdsImage,
     isSynthetic,
 )
@@ -25,11 +26,12 @@ INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"
 
 
 def canBeExported(node: Any) -> bool:
-    """Whether a node is a synthetic volume with a record; an error map has none."""
+    """Whether a node is a synthetic volume with a record; error and uncertainty maps are not."""
     return (
         isSynthetic(node)
         and node.IsA("vtkMRMLScalarVolumeNode")
         and bool(node.GetAttribute(RECORD_ATTRIBUTE))
+        and not node.GetAttribute(UNCERTAINTY_ATTRIBUTE)
         and bool(holdsImage(node))
     )
 

@@ -33,6 +33,7 @@ class TranslationOptions:
         precision: "auto", "fp32", "bf16" or "fp16".
         batchSize: Slices at a time.
         keepWorkingGrid: Add the result on the grid of the slices as well.
+        uncertainty: Add a map of the doubt as well.
     """
 
     targetContrast: str = "T2"
@@ -42,6 +43,7 @@ class TranslationOptions:
     precision: str = "auto"
     batchSize: int = 0
     keepWorkingGrid: bool = False
+    uncertainty: bool = False
 
     def arguments(self) -> list[str]:
         """Words for the command line."""
@@ -50,6 +52,7 @@ class TranslationOptions:
         words += ["--source", self.sourceContrast] if self.sourceContrast else []
         words += ["--model", self.model] if self.model else []
         words += ["--batch-size", str(self.batchSize)] if self.batchSize else []
+        words += ["--uncertainty"] if self.uncertainty else []
         return words
 
 
@@ -165,7 +168,7 @@ class CommandJob(Job):
 
 
 class TranslationJob(Job):
-    """Translates a volume node; the result is `nodes["output"]`."""
+    """Translates a volume node; the result is `nodes["output"]`, its doubt `["uncertainty"]`."""
 
     def __init__(
         self,
@@ -199,6 +202,11 @@ class TranslationJob(Job):
         if self._options.keepWorkingGrid:
             slices = self._written.with_name("slices.nrrd")
             self.nodes["slices"] = results.addWorkingGrid(slices, result, self._geometry)
+        if self._options.uncertainty:
+            doubt = Path(result["uncertainty"])
+            self.nodes["uncertainty"] = results.addUncertainty(
+                doubt, self.nodes["output"], self._geometry
+            )
 
 
 class MeasureJob(Job):

@@ -6,7 +6,12 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE, TARGET_ATTRIBUTE, isSynthetic
+from SAMI2IPanel.bridge import (
+    ERROR_MAP_ATTRIBUTE,
+    TARGET_ATTRIBUTE,
+    UNCERTAINTY_ATTRIBUTE,
+    isSynthetic,
+)
 from SAMI2IPanel.i18n import _
 
 # The upper edge is free: Slicer's own annotations use the corners, and rewrite all four.
@@ -100,6 +105,8 @@ def annotationText(composite: Any) -> str:
         return ""
     if all(node.GetAttribute(ERROR_MAP_ATTRIBUTE) for node in shown):
         return _("ERROR MAP: SYNTHETIC minus real")
+    if all(node.GetAttribute(UNCERTAINTY_ATTRIBUTE) for node in shown):
+        return _("UNCERTAINTY of a SYNTHETIC volume")
     contrast = next(filter(None, (node.GetAttribute(TARGET_ATTRIBUTE) for node in shown)), "")
     return _("SYNTHETIC {contrast}: research use only").format(contrast=contrast).replace(" :", ":")
 

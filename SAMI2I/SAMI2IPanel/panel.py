@@ -103,6 +103,7 @@ class Panel(VTKObservationMixin):
         options = TranslationOptions(
             chosen.targetContrast, self.choices.sourceContrast, self.choices.model["id"],
             chosen.device, chosen.precision, chosen.batchSize, chosen.keepWorkingGrid,
+            chosen.addUncertainty,
         )  # fmt: skip
         job = TranslationJob(
             chosen.inputVolume, chosen.outputVolume, options, self.run.showEvent,
@@ -169,7 +170,14 @@ class Panel(VTKObservationMixin):
 
     def _onTranslated(self, job: TranslationJob, outcome: Outcome) -> None:
         output = job.nodes.get("output")
+        doubt = job.nodes.get("uncertainty")
         done = _("Done: {name}.").format(name=output.GetName()) if output else ""
+        if doubt:
+            text = _(
+                "Its uncertainty map is {name}: bright places are doubtful, but dark ones can be "
+                "wrong as well."
+            )
+            done += " " + text.format(name=doubt.GetName())
         self._finish(outcome, done, job.warnings)
         if output is not None:
             self.parameters.resultVolume = output

@@ -9,6 +9,7 @@ from SAMI2IPanel.bridge import (
     ERROR_MAP_ATTRIBUTE,
     SYNTHETIC_ATTRIBUTE,
     TARGET_ATTRIBUTE,
+    UNCERTAINTY_ATTRIBUTE,
     SourceGeometry,
     fillNode,
     markSynthetic,
@@ -16,11 +17,19 @@ from SAMI2IPanel.bridge import (
     readOntoSource,
     unmark,
 )
+from SAMI2IPanel.i18n import _
 from SAMI2IPanel.marking import updateMarks
+from SAMI2IPanel.protocol import PanelError
 
 ERROR_COLORS = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 # Errors beyond this, in units of [0, 1000], are shown in the outermost colors.
 ERROR_WINDOW = 1000.0
+# One of Slicer's own tables, from black over red and yellow to white.
+UNCERTAINTY_COLORS = "vtkMRMLColorTableNodeIron"
+# The brightest color is for this percentile of the doubt in the head, and never for less than that
+# many of 1000 units: a map of next to nothing must not look alarming.
+UNCERTAINTY_PERCENTILE = 99.0
+SMALLEST_UNCERTAINTY_WINDOW = 10.0
 
 
 def addSynthetic(
@@ -73,6 +82,47 @@ def addErrorMap(path: Path, result: Any, geometry: SourceGeometry) -> Any:
         display.SetAndObserveColorNodeID(ERROR_COLORS)
     display.AutoWindowLevelOff()
     display.SetWindowLevel(2 * ERROR_WINDOW, 0.0)
+    return node
+
+
+def addUncertainty(path: Path, result: Any, geometry: SourceGeometry) -> Any:
+    """Make the node of an uncertainty map beside the synthetic volume that it belongs to.
+
+    Args:
+        path: The map that the child wrote, with its own record beside it.
+        result: The node of the synthetic volume.
+        geometry: Of the source.
+
+    Returns:
+        The node.
+
+    Raises:
+        PanelError: The file or its record is damaged.
+    """
+    import numpy as np
+
+    from SAMI2ILib.inference.output_files import read_record, sidecar_path
+
+    array = readOntoSource(path, geometry)
+    record = read_record(sidecar_path(path))
+    if record is None:
+        raise PanelError(
+            _("The record of the uncertainty map is damaged."),
+            _("This is a defect: please report it."),
+        )
+    node = _nodeToFill(None, f"{result.GetName()}_uncertainty")
+    fillNode(node, array, geometry.ijkToLocal, geometry)
+    markSynthetic(node, record, geometry)
+    node.SetAttribute(UNCERTAINTY_ATTRIBUTE, "true")
+    text = _("UNCERTAINTY of the synthetic volume {name}, not an image. {meaning}")
+    node.SetDescription(text.format(name=result.GetName(), meaning=record["meaning"]))
+    inside = array[array > 0]
+    largest = float(np.percentile(inside, UNCERTAINTY_PERCENTILE)) if inside.size else 0.0
+    window = max(largest, SMALLEST_UNCERTAINTY_WINDOW)
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(UNCERTAINTY_COLORS)
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(window, window / 2)
     return node
 
 

@@ -285,3 +285,16 @@ def test_volume_on_another_grid_keeps_its_place_under_the_transform(
 def with_record(result):
     path, geometry = result
     return path, RECORD, geometry
+
+
+def test_uncertainty_map_without_its_record_is_refused(make_volume, result_of):
+    import slicer
+    from SAMI2IPanel.protocol import PanelError
+    from SAMI2IPanel.results import addSynthetic, addUncertainty
+
+    path, geometry = result_of(make_volume())
+    output = addSynthetic(path, RECORD, geometry)
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(PanelError, match="record of the uncertainty map is damaged"):
+        addUncertainty(path, output, geometry)
+    assert slicer.mrmlScene.GetNumberOfNodes() == count

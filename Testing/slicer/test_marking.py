@@ -18,20 +18,26 @@ def marker(slicerHost):
 
 @pytest.fixture
 def volumes(slicerHost):
-    """A scan, a synthetic volume and an error map."""
+    """A scan, a synthetic volume, an error map and an uncertainty map."""
     import slicer
-    from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE, SYNTHETIC_ATTRIBUTE, TARGET_ATTRIBUTE
+    from SAMI2IPanel.bridge import (
+        ERROR_MAP_ATTRIBUTE,
+        SYNTHETIC_ATTRIBUTE,
+        TARGET_ATTRIBUTE,
+        UNCERTAINTY_ATTRIBUTE,
+    )
 
     nodes = {}
-    for name in ("scan", "synthetic", "error"):
+    for name in ("scan", "synthetic", "error", "uncertainty"):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         slicer.util.updateVolumeFromArray(node, np.ones((3, 4, 5), "int16"))
         node.CreateDefaultDisplayNodes()
         nodes[name] = node
-    for name in ("synthetic", "error"):
+    for name in ("synthetic", "error", "uncertainty"):
         nodes[name].SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
         nodes[name].SetAttribute(TARGET_ATTRIBUTE, "T2")
     nodes["error"].SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
+    nodes["uncertainty"].SetAttribute(UNCERTAINTY_ATTRIBUTE, "true")
     return nodes
 
 
@@ -53,6 +59,8 @@ def show(slicerHost, volumes):
     ("shown", "text"),
     [
         (("scan",), ""),
+        (("uncertainty",), "UNCERTAINTY of a SYNTHETIC volume"),
+        (("synthetic", "uncertainty"), TEXT),
         (("synthetic",), TEXT),
         (("scan", "synthetic"), TEXT),
         (("scan", "synthetic", 0.0), ""),

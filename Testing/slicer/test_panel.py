@@ -124,11 +124,13 @@ def test_every_choice_is_in_the_parameter_node(choose, load_sample):
     panel.ui.precisionComboBox.currentIndex = 1
     panel.ui.batchSpinBox.value = 5
     panel.ui.workingGridCheckBox.checked = True
+    panel.ui.uncertaintyCheckBox.checked = True
     panel.ui.alignCheckBox.checked = True
     parameters = panel.logic.getParameterNode()
     assert (parameters.device, parameters.precision) == ("cpu", "fp32")
     assert (parameters.batchSize, parameters.keepWorkingGrid) == (5, True)
     assert parameters.alignReference is True
+    assert parameters.addUncertainty is True
     choose(batchSize=0)
     assert panel.ui.batchSpinBox.text == "as memory allows"
 

@@ -107,6 +107,44 @@ def _is_library(pid):
         return False
 
 
+def test_uncertainty_is_a_second_volume_that_no_reader_takes_for_an_image(
+    start, finish, load_sample, traces
+):
+    import slicer
+    from SAMI2IPanel.bridge import UNCERTAINTY_ATTRIBUTE, isSynthetic
+    from SAMI2IPanel.dicom_export import canBeExported
+    from SAMI2IPanel.saved_files import recordOf
+
+    panel = start(addUncertainty=True)
+    finish(panel)
+    message = panel.ui.messageLabel.text
+    assert "Its uncertainty map is head_T1_synth-T2_uncertainty" in message, message
+    assert traces.nodes == ["head_T1", "head_T1_synth-T2", "head_T1_synth-T2_uncertainty"]
+    assert traces.folders == []
+    result = panel.parameters.resultVolume
+    doubt = slicer.util.getNode("head_T1_synth-T2_uncertainty")
+    assert result.GetName() == "head_T1_synth-T2"
+    assert isSynthetic(doubt)
+    assert doubt.GetAttribute(UNCERTAINTY_ATTRIBUTE) == "true"
+    assert result.GetAttribute(UNCERTAINTY_ATTRIBUTE) is None
+    assert doubt.GetDescription().startswith("UNCERTAINTY of the synthetic volume head_T1_synth-T2")
+    assert (canBeExported(result), canBeExported(doubt)) == (True, False)
+    record = recordOf(doubt)
+    assert record["quantity"] == "uncertainty"
+    assert record["ensemble"]["passes"] == 8
+    assert str(slicer.app.temporaryPath) not in result.GetAttribute("SAMI2I.Record")
+    values = slicer.util.arrayFromVolume(doubt)
+    display = doubt.GetDisplayNode()
+    assert display.GetColorNodeID() == "vtkMRMLColorTableNodeIron"
+    assert display.GetColorNode() is not None
+    assert display.GetLevel() == pytest.approx(display.GetWindow() / 2)
+    assert 10 <= display.GetWindow() <= values.max()
+    panel.parameters.referenceVolume = load_sample("T2", TWO_SLICES)
+    panel.parameters.resultVolume = doubt
+    assert not panel.ui.measureButton.enabled
+    assert "is a map and no image" in panel.ui.measureButton.toolTip
+
+
 def test_apply_compare_measure_and_apply_again(slicerHost, start, finish, load_sample, traces):
     import slicer
     from SAMI2IPanel.bridge import isSynthetic

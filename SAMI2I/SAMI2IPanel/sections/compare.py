@@ -7,7 +7,14 @@ from typing import Any
 import slicer
 
 from SAMI2IPanel import views
-from SAMI2IPanel.bridge import SOURCE_REFERENCE, SYNTHETIC_ATTRIBUTE, holdsImage, isSynthetic
+from SAMI2IPanel.bridge import (
+    ERROR_MAP_ATTRIBUTE,
+    SOURCE_REFERENCE,
+    SYNTHETIC_ATTRIBUTE,
+    UNCERTAINTY_ATTRIBUTE,
+    holdsImage,
+    isSynthetic,
+)
 from SAMI2IPanel.i18n import _
 
 
@@ -100,10 +107,14 @@ def _measureProblem(result: Any, reference: Any, busy: bool) -> str:
         return _("Wait until the other task has finished.")
     if result is None:
         return _("Choose a synthetic volume as the result.")
-    if reference is None:
-        return _("Choose a real volume of the target contrast.")
-    if reference is result or isSynthetic(reference):
-        return _("The real volume is synthetic: choose a scan.")
-    if not (holdsImage(reference) and holdsImage(result)):
-        return _("One of the volumes holds no image.")
-    return ""
+    if any(result.GetAttribute(name) for name in (ERROR_MAP_ATTRIBUTE, UNCERTAINTY_ATTRIBUTE)):
+        problem = _("The result is a map and no image: choose a synthetic volume.")
+    elif reference is None:
+        problem = _("Choose a real volume of the target contrast.")
+    elif reference is result or isSynthetic(reference):
+        problem = _("The real volume is synthetic: choose a scan.")
+    elif not (holdsImage(reference) and holdsImage(result)):
+        problem = _("One of the volumes holds no image.")
+    else:
+        problem = ""
+    return problem

@@ -5,9 +5,22 @@ Every error that leaves the library on purpose is a `Sami2iError`. The command l
 """
 
 import errno
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 
 _INTERNAL_ERROR_HINT = "This is a defect: please report it with the output of --debug."
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LONGEST_PATH_QUOTED: Final = 60
+# What libraries in C and C++, the dynamic linker and Python's threads say of it.
+_MEMORY_WORDS: Final = (
+    "Cannot allocate memory",
+    "can't allocate memory",
+    "Failed to allocate memory",
+    "bad_alloc",
+    "bad allocation",
+    "failed to map segment",
+    "can't start new thread",
+)
 
 
 class Sami2iError(Exception):
@@ -92,13 +105,48 @@ def as_sami2i_error(error: BaseException) -> Sami2iError:
         return error
     if isinstance(error, KeyboardInterrupt):
         return CancelledError()
-    if isinstance(error, MemoryError):
+    if is_memory_failure(error):
         return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("SAMI2ILib"):
         return MissingError(
             f"The Python package '{error.name}' is not installed.",
             "In 3D Slicer press Install in the panel; elsewhere install the software again.",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    known = _of_the_system(error) if isinstance(error, OSError) else None
+    return known or Sami2iError(
+        f"Internal error: {type(error).__name__}: {error}.", _INTERNAL_ERROR_HINT
+    )
+
+
+def is_memory_failure(error: BaseException) -> bool:
+    """Say whether memory ran out, in whichever words: only Python itself has a type for it."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError | ImportError | OSError) and any(
+        words in str(error) for words in _MEMORY_WORDS
+    )
+
+
+def _of_the_system(error: OSError) -> Sami2iError | None:
+    """Say what the operating system refused, if the user can do something about it."""
+    if error.errno in _DISK_FULL:
         return OutputError(f"The disk is full: {error}.", "Free some space and try again.")
-    return Sami2iError(f"Internal error: {type(error).__name__}: {error}.", _INTERNAL_ERROR_HINT)
+    if error.errno == errno.ENAMETOOLONG:
+        path = str(error.filename or "")
+        shown = path if len(path) <= _LONGEST_PATH_QUOTED else f"...{path[-_LONGEST_PATH_QUOTED:]}"
+        return InputError(
+            f"The path {shown} is longer than this system allows.", "Choose a shorter name."
+        )
+    if isinstance(error, FileNotFoundError) and _folder_is_gone():
+        return InputError(
+            "The folder in which this was started is no longer there.", "Change to another one."
+        )
+    return None
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False

@@ -1,5 +1,6 @@
 """The headers of the series that a synthetic volume was made from; its pixels are not read."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,8 @@ def _read_header(pydicom: Any, path: Path) -> tuple[str, Any]:
     """Series Instance UID and `pydicom.Dataset` of a file."""
     try:
         check_dicom_lengths(path)
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+        # From memory: for a length that a damaged file names, a file's `read` reserves all of it.
+        header = pydicom.dcmread(io.BytesIO(path.read_bytes()), stop_before_pixels=True)
         header.decode()
         series_uid = str(header.SeriesInstanceUID)
     except unreadable():

@@ -1,5 +1,7 @@
 """One image from a folder of DICOM slices, checked slice by slice before it is stacked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.errors import InputError
+from SAMI2ILib.errors import InputError, is_memory_failure
 from SAMI2ILib.imaging.dicom_checks import check_dicom_lengths
 from SAMI2ILib.imaging.header_checks import is_dicom_file
-from SAMI2ILib.imaging.itk import quiet_itk, simpleitk
+from SAMI2ILib.imaging.itk import quiet_itk, require_utf8, simpleitk
 from SAMI2ILib.imaging.volume import check_voxel_count
 
 # Part of the slice distance by which a slice may lie off its place in the stack.
@@ -51,24 +53,18 @@ def read_dicom_series(folder: Path, series_uid: str | None = None) -> Any:
             multi-frame or color series, slices that are missing, doubled, sheared (gantry tilt) or
             not parallel.
     """
-    with quiet_itk() as sitk:
+    with quiet_itk() as sitk, _said_of(folder):
         uid = _choose_series(folder, series_uid)
         files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
-        try:
-            slices = [_read_slice(path) for path in files]
-            _check_stack(slices, folder.name)
-            reader = sitk.ImageSeriesReader()
-            reader.SetFileNames(files)
-            # Each slice has its own rescale slope: without float the first one's type cuts them.
-            reader.SetOutputPixelType(sitk.sitkFloat32)
-            image = reader.Execute()
-            if len(files) == 1:
-                image.SetSpacing([*image.GetSpacing()[:2], slices[0].thickness_mm])
-        except RuntimeError as error:
-            raise InputError(
-                f"A slice of the DICOM series in {folder.name} cannot be read.",
-                "Export the series again, or load it in 3D Slicer and save it as NRRD.",
-            ) from error
+        slices = [_read_slice(path) for path in files]
+        _check_stack(slices, folder.name)
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(files)
+        # Each slice has its own rescale slope: without float the first one's type cuts them.
+        reader.SetOutputPixelType(sitk.sitkFloat32)
+        image = reader.Execute()
+        if len(files) == 1:
+            image.SetSpacing([*image.GetSpacing()[:2], slices[0].thickness_mm])
     return image
 
 
@@ -78,16 +74,31 @@ def list_series_files(folder: Path, series_uid: str | None = None) -> list[Path]
     Raises:
         InputError: As for `read_dicom_series`.
     """
-    with quiet_itk() as sitk:
+    with quiet_itk() as sitk, _said_of(folder):
         uid = _choose_series(folder, series_uid)
         return sorted(
             Path(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
         )
 
 
+@contextmanager
+def _said_of(folder: Path) -> Iterator[None]:
+    """Say what GDCM cannot read as a sentence about the folder."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_memory_failure(error):
+            raise
+        raise InputError(
+            f"A slice of the DICOM series in {folder.name} cannot be read.",
+            "Export the series again, or load it in 3D Slicer and save it as NRRD.",
+        ) from error
+
+
 def _choose_series(folder: Path, series_uid: str | None) -> str:
     sitk = simpleitk()
     for path in sorted(folder.iterdir()):
+        require_utf8(path)
         if is_dicom_file(path):
             check_dicom_lengths(path)
     uids: tuple[str, ...] = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))

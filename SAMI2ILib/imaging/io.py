@@ -4,23 +4,25 @@ ITK counts millimeters towards left, posterior, superior; `Volume` towards right
 superior. `itk_geometry` and `from_itk` change the two signs, and nothing else in the library does.
 """
 
+import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import InputError, OutputError
+from SAMI2ILib.errors import InputError, OutOfMemoryError, OutputError, is_memory_failure
 from SAMI2ILib.imaging.dicom_series import read_dicom_series
 from SAMI2ILib.imaging.header_checks import (
     check_metaimage,
     check_nrrd,
     is_dicom_file,
 )
-from SAMI2ILib.imaging.itk import quiet_itk, simpleitk
-from SAMI2ILib.imaging.nifti_checks import check_nifti
+from SAMI2ILib.imaging.itk import quiet_itk, require_utf8, simpleitk
+from SAMI2ILib.imaging.nifti_checks import Position, check_nifti
 from SAMI2ILib.imaging.volume import Grid, Volume, check_voxel_count
 
 READABLE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -39,16 +41,19 @@ def read_volume(path: str | os.PathLike[str], series_uid: str | None = None) -> 
         series_uid: Which series of a DICOM folder; needed where the folder holds several.
 
     Returns:
-        The voxels as float32 with the header's rescaling applied, named after the file.
+        The voxels as float32 with the header's rescaling applied, named after the file. A NIfTI
+        that lies in two places close to each other brings a notice.
 
     Raises:
         InputError: The file is missing, of another format, damaged or truncated, not one scalar
             3D volume, without a usable position, or larger than `MAX_VOXELS`; the folder holds
             no DICOM series, several, or one with missing slices.
+        OutOfMemoryError: It does not fit into memory.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist.", "Check the path and its spelling.")
+    require_utf8(path)
     try:
         if path.is_dir():
             return from_itk(read_dicom_series(path, series_uid), path.resolve().name)
@@ -77,7 +82,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], called: str | Non
         called: What messages call the file; its name where left out.
 
     Raises:
-        InputError: The ending is none of these.
+        InputError: The ending is none of these, or the path is not UTF-8.
         OutputError: The folder is missing or not writable, the disk is full, or the file does
             not read back as it was written.
     """
@@ -88,6 +93,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], called: str | Non
             f"{path.name} does not end in {', '.join(WRITABLE_ENDINGS)}.",
             "The ending chooses the format.",
         )
+    require_utf8(path)
     if path.is_dir():
         raise OutputError(f"{path.name} is a folder.", "Give a file name inside it.")
     with atomic_path(path) as temporary:
@@ -135,7 +141,7 @@ def from_itk(image: Any, name: str = "") -> Volume:
     return Volume(sitk.GetArrayViewFromImage(image), ijk_to_ras, name)
 
 
-_CHECKS: dict[str, Callable[[Path], None]] = {
+_CHECKS: dict[str, Callable[[Path], Position | None]] = {
     ".nii": check_nifti,
     ".nii.gz": check_nifti,
     ".mha": check_metaimage,
@@ -151,9 +157,12 @@ def _read_file(path: Path) -> Volume:
         raise _not_an_image(path)
     if not path.is_file():  # a pipe or a device would keep us waiting
         raise InputError(f"{path.name} is not a regular file.", "Copy the image to a file.")
-    _CHECKS[ending](path)
+    position = _CHECKS[ending](path)
     with quiet_itk():
-        return _read_with_itk(path)
+        volume = _read_with_itk(path)
+    if position is None:
+        return volume
+    return replace(volume, ijk_to_ras=position.ijk_to_ras, notices=(position.notice,))
 
 
 def _not_an_image(path: Path) -> InputError:
@@ -179,11 +188,25 @@ def _read_with_itk(path: Path) -> Volume:
         reader.SetExtractSize([*reader.GetSize()[:3], *[0] * (reader.GetDimension() - 3)])
         image = reader.Execute()
     except RuntimeError as error:
+        _refuse_if_memory_ran_out(error, reader, path.name)
         raise InputError(
             f"{path.name} cannot be read as an image: {_reason(error, path)}",
             "Copy or export the file again, or check that it opens in 3D Slicer.",
         ) from error
     return from_itk(image, path.name)
+
+
+def _refuse_if_memory_ran_out(error: RuntimeError, reader: Any, name: str) -> None:
+    """Tell want of memory from damage: some of ITK's readers only say that they failed."""
+    try:
+        np.empty(math.prod(reader.GetSize()), np.float64)
+        if not is_memory_failure(error):
+            return
+    except MemoryError:
+        pass
+    raise OutOfMemoryError(
+        f"{name} does not fit into memory.", "Close other programs or crop the image."
+    ) from error
 
 
 def _check_is_one_scalar_volume(reader: Any, name: str) -> None:
@@ -227,6 +250,8 @@ def _write_and_compare(volume: Volume, written: Path, name: str) -> None:
             )
             back = _read_file(written)
         except (RuntimeError, InputError) as error:
+            if is_memory_failure(error):
+                raise
             raise failed from error
     if not np.array_equal(back.array_kji, volume.array_kji):
         raise failed

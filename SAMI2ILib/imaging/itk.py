@@ -3,7 +3,10 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from SAMI2ILib.errors import InputError
 
 
 def simpleitk() -> Any:
@@ -40,3 +43,19 @@ def quiet_itk() -> Iterator[Any]:
             _Quiet.users -= 1
             if _Quiet.users == 0:
                 sitk.ProcessObject.SetGlobalWarningDisplay(_Quiet.before)
+
+
+def require_utf8(path: Path) -> None:
+    """Refuse a path that SimpleITK cannot take: it would end the whole process.
+
+    Raises:
+        InputError: The path is not UTF-8, as names are that an old system wrote in its own letters.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = path.name.encode("utf-8", "backslashreplace").decode()
+        raise InputError(
+            f"The path of {shown!r} holds letters that are not UTF-8.",
+            "Rename the file, or the folder that it is in.",
+        ) from error

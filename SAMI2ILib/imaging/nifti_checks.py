@@ -24,6 +24,7 @@ from SAMI2ILib.imaging.header_checks import (
     chunks,
     refuse_excess,
 )
+from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.volume import check_voxel_count
 
 _HEADER_BYTES = 348
@@ -33,6 +34,21 @@ _FLOATS = {16: "f4", 64: "f8"}
 _SPACING_AGREEMENT = 1e-3
 # Of the smallest voxel side: nobody sees less, and the rounding of a quaternion is far below it.
 _FORM_AGREEMENT = 0.5
+# A registration that wrote only the sform moves a head by less; more is another place.
+_FORM_LIMIT_MM = 20.0
+
+
+@dataclass(frozen=True)
+class Position:
+    """Which of two positions counts, in an image that gives two.
+
+    Attributes:
+        ijk_to_ras: The position that counts.
+        notice: What the user should hear of it.
+    """
+
+    ijk_to_ras: Matrix
+    notice: Notice
 
 
 @dataclass(frozen=True)
@@ -57,14 +73,18 @@ class _Header:
         return math.prod(self.dim[1 : self.dim[0] + 1])
 
 
-def check_nifti(path: Path) -> None:
+def check_nifti(path: Path) -> Position | None:
     """Refuse a NIfTI file (.nii, .nii.gz) whose header or length is not right.
+
+    Returns:
+        Where the image lies, if it gives two positions that are close to each other; else None:
+        ITK's position is the only one.
 
     Raises:
         InputError: Not NIfTI-1; truncated; a damaged gzip stream; voxel sizes that are zero,
             negative or NaN; voxels that are NaN or Inf; an sform that is sheared or disagrees with
-            the voxel sizes or with the qform; no orientation at all; absurdly many voxels; far more
-            data than the header promises.
+            the voxel sizes, or with the qform about the sides or by much; no orientation at all;
+            absurdly many voxels; far more data than the header promises.
         OSError: The file cannot be opened.
     """
     with path.open("rb") as raw:
@@ -72,7 +92,7 @@ def check_nifti(path: Path) -> None:
     try:
         with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
             header = _read_header(stream, path.name)
-            _check_header(header, path.name)
+            position = _check_header(header, path.name)
             promised = header.data_offset + header.voxel_count * header.bits_per_voxel // 8
             stream.seek(header.data_offset)
             data_bytes, not_finite = _scan_data(stream, header)
@@ -91,6 +111,7 @@ def check_nifti(path: Path) -> None:
             f"{path.name} holds {not_finite} voxels that are NaN or Inf.",
             "Replace them, for example by 0, and try again.",
         )
+    return position
 
 
 def _scan_data(stream: Stream, header: _Header) -> tuple[int, int]:
@@ -150,7 +171,7 @@ def _offset(value: float, name: str) -> int:
     return max(int(value), _HEADER_BYTES)
 
 
-def _check_header(header: _Header, name: str) -> None:
+def _check_header(header: _Header, name: str) -> Position | None:
     dimensions = header.dim[0]
     sizes = header.dim[1 : dimensions + 1]
     if not 1 <= dimensions <= 7 or min(sizes) < 1 or header.bits_per_voxel < 1:
@@ -167,15 +188,16 @@ def _check_header(header: _Header, name: str) -> None:
             "Repair pixdim in the header or export the image again.",
         )
     if header.sform_code > 0:
-        _check_sform(header, name)
-    elif header.qform_code <= 0:
+        return _check_sform(header, name)
+    if header.qform_code <= 0:
         raise InputError(
             f"{name} does not say how the patient lies in it (its qform and sform codes are 0).",
             "Export it again with its orientation, or set the sform with the tool that wrote it.",
         )
+    return None
 
 
-def _check_sform(header: _Header, name: str) -> None:
+def _check_sform(header: _Header, name: str) -> Position | None:
     matrix = np.eye(4)
     matrix[:3] = np.reshape(header.sform, (3, 4))
     matrix = check_ijk_to_ras(matrix, f"The sform of {name}")
@@ -188,24 +210,45 @@ def _check_sform(header: _Header, name: str) -> None:
             f"{by_pixdim.round(4).tolist()} mm by its pixdim.",
             "Export the image again; one half of its header was changed without the other.",
         )
+    # An sform of code 1 is what ITK reads, like all other programs.
     if header.qform_code > 0 and header.sform_code > 1:
-        _check_forms_agree(header, matrix, name)
+        return _choose_form(header, matrix, name)
+    return None
 
 
-def _check_forms_agree(header: _Header, sform: Matrix, name: str) -> None:
-    """Refuse an image that lies in one place for 3D Slicer and ITK, in another for all others."""
+def _choose_form(header: _Header, sform: Matrix, name: str) -> Position | None:
+    """Choose between the place for 3D Slicer and ITK and the place for all others.
+
+    Raises:
+        InputError: They disagree about the sides of the patient, or by much.
+    """
     qform = _qform(header)
     last = np.array([*header.dim[1:4], 1, 1])[:3] - 1
     corners = np.array(list(product(*((0, n) for n in last))))  # (8, 3) ijk
     drift = corners @ (qform[:3, :3] - sform[:3, :3]).T + (qform[:3, 3] - sform[:3, 3])
     furthest = float(np.linalg.norm(drift, axis=1).max())
-    if not furthest <= _FORM_AGREEMENT * min(header.pixdim[1:4]):
+    if furthest <= _FORM_AGREEMENT * min(header.pixdim[1:4]):
+        return None
+    said = (
+        f"{name} lies in two places, {furthest:.1f} mm apart: 3D Slicer reads its qform, most "
+        "other programs its sform"
+    )
+    if not furthest <= _FORM_LIMIT_MM or _sides(qform) != _sides(sform):
         raise InputError(
-            f"{name} lies in two places, {furthest:.1f} mm apart: 3D Slicer reads its qform, most "
-            "other programs its sform.",
+            f"{said}.",
             "Load it in the program that shows it in the right place and save it anew, or set its "
             "sform code to 1 (scanner) for the sform, to 0 for the qform.",
         )
+    by_sform = header.sform_code >= header.qform_code
+    counts = "sform" if by_sform else "qform"
+    notice = Notice("two-positions", f"{said}. The {counts} counts here, as its code is not lower.")
+    return Position(sform if by_sform else qform, notice)
+
+
+def _sides(ijk_to_ras: Matrix) -> list[tuple[int, float]]:
+    """The patient's axis that each voxel axis is closest to, and in which direction."""
+    axes = np.abs(ijk_to_ras[:3, :3]).argmax(axis=0)
+    return [(int(row), float(np.sign(ijk_to_ras[row, i]))) for i, row in enumerate(axes)]
 
 
 def _qform(header: _Header) -> Matrix:

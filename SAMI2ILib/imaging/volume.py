@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.imaging.geometry import Matrix, check_ijk_to_ras, spacing_mm
+from SAMI2ILib.imaging.notice import Notice
 
 FloatArray: TypeAlias = NDArray[np.float32]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -98,6 +99,7 @@ class Volume:
         array_kji: (K, J, I) float32, finite, not writeable; any real or bool array is taken.
         ijk_to_ras: (4, 4) float64, index (i, j, k) to RAS mm; not writeable.
         name: What messages call it: a file name without its folder, or empty.
+        notices: What the user should hear of the file that it was read from.
 
     Raises:
         ShapeError: The array is not 3D, or an axis is empty.
@@ -108,6 +110,7 @@ class Volume:
     array_kji: FloatArray
     ijk_to_ras: Matrix
     name: str = ""
+    notices: tuple[Notice, ...] = ()
 
     def __post_init__(self) -> None:
         called = self.name or "The volume"

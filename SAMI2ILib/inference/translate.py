@@ -170,7 +170,7 @@ def prepare_volume(
     normalized = normalize_volume(volume, percent) if normalize else None
     plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
     working = plan.to_working(normalized.volume if normalized else volume)
-    notices = (*plan.warnings, *_doubts_about_size(working))
+    notices = (*volume.notices, *plan.warnings, *_doubts_about_size(working))
     return PreparedVolume(volume, normalized, plan, working, notices)
 
 

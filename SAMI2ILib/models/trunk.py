@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from SAMI2ILib.errors import MissingError, ModelError
+from SAMI2ILib.errors import MissingError, ModelError, is_memory_failure
 from SAMI2ILib.models.attention import HieraAttention
 from SAMI2ILib.models.strict_load import load_strictly
 from SAMI2ILib.models.variants import HIERA_VARIANTS, HieraConfig
@@ -128,6 +128,8 @@ def _import_hiera() -> Any:
             warnings.simplefilter("ignore")
             from sam2.modeling.backbones.hieradet import Hiera
     except ImportError as error:
+        if is_memory_failure(error):
+            raise
         raise MissingError(
             f"The encoder needs the package sam2, which cannot be imported ({error}).",
             INSTALL_SAM2_HINT,

@@ -90,7 +90,8 @@ def prepare_subject(case: Case, settings: PreparationSettings) -> PreparedSubjec
     volumes = {contrast: _moved(native[contrast], placements[contrast]) for contrast in native}
     working = plan_working_grid(native[settings.grid].grid, "LPS", settings.spacing_mm)
     slices = _slice(volumes, working, settings)
-    notices = [*working.warnings, *_judge(slices, volumes, placements, settings)]
+    notices = [notice for volume in native.values() for notice in volume.notices]
+    notices += [*working.warnings, *_judge(slices, volumes, placements, settings)]
     brain, doubts = _find_brain(case, volumes, placements, working, settings)
     notices += doubts
     if settings.skull_strip:

@@ -42,12 +42,42 @@ def test_nifti_with_two_positions_is_read_where_all_programs_agree(tmp_path, cod
     np.testing.assert_allclose(read_volume(path).ijk_to_ras, nibabel.load(path).affine, atol=1e-5)
 
 
-@pytest.mark.parametrize("codes", [(1, 2), (1, 4), (2, 2)])
-def test_nifti_with_two_positions_is_refused_where_programs_disagree(tmp_path, codes):
+@pytest.mark.parametrize(
+    ("codes", "counts"),
+    [((1, 2), "sform"), ((1, 4), "sform"), ((2, 2), "sform"), ((3, 2), "qform")],
+)
+def test_nifti_with_two_positions_that_are_close_lies_where_the_higher_code_says(
+    tmp_path, codes, counts
+):
+    qform, sform = turned(5), turned(5)
+    sform[0, 3] += 12.0
+    volume = read_volume(save_forms(tmp_path / "x.nii", qform, codes[0], sform, codes[1]))
+    expected = {"sform": sform, "qform": qform}[counts]
+    np.testing.assert_allclose(volume.ijk_to_ras, expected, atol=1e-5)
+    assert np.array_equal(volume.array_kji, ARRAY_IJK.T)
+    (notice,) = volume.notices
+    assert notice.code == "two-positions"
+    assert "x.nii lies in two places, 12.0 mm apart" in notice.message
+    assert f"The {counts} counts here" in notice.message
+
+
+def mirrored(matrix):
+    matrix[0, :3] *= -1
+    return matrix
+
+
+@pytest.mark.parametrize("other", [mirrored(turned(5)), turned(95)])
+def test_nifti_whose_two_positions_disagree_about_the_sides_is_refused(tmp_path, other):
+    path = save_forms(tmp_path / "x.nii", turned(5), 1, other, 2)
+    with pytest.raises(InputError, match=r"x\.nii lies in two places"):
+        read_volume(path)
+
+
+def test_nifti_with_two_positions_far_apart_is_refused(tmp_path):
     moved = turned(5)
-    moved[0, 3] += 12.0
-    path = save_forms(tmp_path / "x.nii", turned(5), codes[0], moved, codes[1])
-    with pytest.raises(InputError, match=r"x\.nii lies in two places, 12\.0 mm apart"):
+    moved[0, 3] += 25.0
+    path = save_forms(tmp_path / "x.nii", turned(5), 1, moved, 2)
+    with pytest.raises(InputError, match=r"x\.nii lies in two places, 25\.0 mm apart"):
         read_volume(path)
 
 
@@ -110,7 +140,7 @@ def test_metaimage_written_as_text_is_read(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no devices in folders")
 def test_metaimage_whose_data_file_is_a_device_is_refused(tmp_path):
     (tmp_path / "x.mhd").write_text(MHA + DIRECTION + "ElementDataFile = /dev/zero\n")
-    with pytest.raises(InputError, match="/dev/zero, which is not there"):
+    with pytest.raises(InputError, match="/dev/zero', which is not there"):
         read_volume(tmp_path / "x.mhd")
 
 

@@ -107,6 +107,7 @@ except OutputError as error:
 """
 
 
+@pytest.mark.fault("disk-full")
 @pytest.mark.skipif(os.name == "nt", reason="file size limits are POSIX")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk_is_noticed_and_nothing_is_left(ending, tmp_path):

@@ -10,13 +10,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from SAMI2ILib.errors import OutputError
 
 TEMPORARY_PREFIX = ".sami2i-"
+
+# The holder of a lock renames a few files, which takes milliseconds: after this it must be dead.
+_LOCK_SECONDS = 10.0
+_LOCK_POLL_SECONDS = 0.01
 
 # Nothing is written for so long without a change: a leftover, wherever its process was.
 _LEFTOVER_SECONDS = 24 * 3600
@@ -81,14 +85,62 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
         raise _cannot_write(folder, error) from error
 
 
+@contextmanager
+def exclusive(path: Path) -> Iterator[Callable[[], None]]:
+    """Give a function that waits until no other process changes `path` and what belongs to it.
+
+    From its call to the end of the block the others wait. Hold it for renames only: a lock that
+    outlives `_LOCK_SECONDS` is taken for one that a killed process has left.
+
+    Args:
+        path: A file to be; its folder exists when the function is called.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    key = hashlib.sha256(path.name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    lock = path.with_name(f"{TEMPORARY_PREFIX}lock-{key}")
+    is_held = False
+
+    def take_turn() -> None:
+        nonlocal is_held
+        started = time.monotonic()
+        while not is_held:
+            try:
+                os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                is_held = True
+            except OSError as error:
+                # Windows refuses a name for a moment after its file has been removed.
+                is_taken = isinstance(error, FileExistsError) or (
+                    sys.platform == "win32" and isinstance(error, PermissionError)
+                )
+                is_late = time.monotonic() - started > _LOCK_SECONDS
+                if not is_taken or (is_late and not lock.exists()):
+                    raise _cannot_write(path, error) from error
+                if is_late:
+                    lock.unlink(missing_ok=True)
+                    started = time.monotonic()
+                time.sleep(_LOCK_POLL_SECONDS)
+
+    try:
+        yield take_turn
+    finally:
+        if is_held:
+            with suppress(OSError):
+                lock.unlink()
+
+
 def write_text(text: str, path: Path) -> None:
     """Write a UTF-8 file with the line ends of `text`, whole or not at all.
+
+    A file name that is not UTF-8 holds lone surrogates in Python. They are written as escapes,
+    which in JSON are the same letters.
 
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def make_folder(folder: Path) -> None:

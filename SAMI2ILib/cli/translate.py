@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Translate one volume and write it with its sidecar."""
-    from SAMI2ILib.inference.output_files import check_output, output_path, uncertainty_path
+    from SAMI2ILib.inference.output_files import (
+        check_apart,
+        check_output,
+        output_path,
+        uncertainty_path,
+    )
     from SAMI2ILib.inference.translate_file import translate_file
 
     model, predictor = load_chosen(args, console)
@@ -46,6 +51,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         check_output(uncertainty_path(output), args.input)
     if args.working_grid is not None:
         check_output(args.working_grid, args.input)
+        check_apart(output, args.working_grid)
+        check_apart(uncertainty_path(output), args.working_grid)
     saved = translate_file(
         args.input, output, model, predictor, args.series, args.working_grid, console.progress,
         ensemble=ensemble,

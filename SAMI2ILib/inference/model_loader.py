@@ -1,5 +1,6 @@
 """Joins a model file with the network that it describes."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from SAMI2ILib.baselines import GENERATOR_CONFIGS, generator_from_json
-from SAMI2ILib.errors import InputError, ModelError
+from SAMI2ILib.errors import InputError, ModelError, is_memory_failure
 from SAMI2ILib.models import (
     Decoder,
     DecoderConfig,
@@ -23,8 +24,9 @@ from SAMI2ILib.models import (
 )
 from SAMI2ILib.models.clip import build_clip
 from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, build_clip_encoder
-from SAMI2ILib.weights import ModelSpec, file_sha256, read_spec, read_tensors
+from SAMI2ILib.weights import ModelSpec, read_model, read_tensors
 from SAMI2ILib.weights.store import Store
+from SAMI2ILib.weights.store_index import check_recorded
 
 DECODER_PREFIX = "decoder."
 ENCODER_PREFIX = "encoder."
@@ -66,25 +68,34 @@ def load_model(reference: str | Path, store: Store | None = None) -> LoadedModel
 
     Raises:
         MissingError: No such model, or its encoder is not there.
-        ModelError: The file is damaged, its weights do not fit its description, or it needs a
-            newer version.
+        ModelError: The file is damaged or not the one that was added, its weights do not fit its
+            description, or it needs a newer version.
     """
     store = store or Store()
     path = store.find(reference).path
-    spec = read_spec(path)
-    sha256 = file_sha256(path)
-    tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    content = read_model(path)
+    check_recorded(path, content.sha256)
+    spec = content.spec
+    tensors = {name: torch.from_numpy(value) for name, value in content.tensors.items()}
     try:
         with _limited_size():
             network = _BUILDERS[spec.family](_Parts(spec, path, tensors, store))
     except (InputError, RuntimeError, OverflowError) as error:
+        if is_memory_failure(error) and not _asks_for_too_much(error):
+            raise
         reason = str(error).partition("\n")[0]
         raise ModelError(
             f"The model {spec.id!r} describes a network that cannot be built: {reason}",
             "Get the file again from where it came.",
         ) from error
     network.requires_grad_(False)
-    return LoadedModel(spec, sha256, spec.encoder.sha256, network.eval())
+    return LoadedModel(spec, content.sha256, spec.encoder.sha256, network.eval())
+
+
+def _asks_for_too_much(error: Exception) -> bool:
+    """Whether one tensor alone is larger than any network may be; torch says its size."""
+    asked = re.search(r"allocate (\d+) bytes", str(error))
+    return asked is not None and int(asked[1]) > 4 * MAX_WEIGHTS
 
 
 @contextmanager
@@ -154,7 +165,8 @@ def _load_trunk(parts: _Parts, config: HieraConfig) -> nn.Module:
     path = parts.store.encoder_path(spec.encoder, beside=parts.path.parent)
     if spec.encoder.kind == "public":
         return load_trunk(path, config)
-    shared = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    tensors = read_tensors(path, spec.encoder.sha256)
+    shared = {name: torch.from_numpy(value) for name, value in tensors.items()}
     return load_trunk_tensors(shared, config)
 
 

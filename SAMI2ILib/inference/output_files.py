@@ -8,6 +8,7 @@ from typing import Any
 from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
+from SAMI2ILib.imaging.itk import require_utf8
 
 DEFAULT_ENDING = ".nii.gz"
 _BIDS_MARK = "_desc-synthetic_"
@@ -88,8 +89,8 @@ def check_output(output: Path, source: Path) -> None:
     """Refuse, before any work, an output that cannot be written or would replace a real scan.
 
     Raises:
-        InputError: The output has another extension, or is the source, or an existing file that
-            is not a synthetic volume.
+        InputError: The output has another extension, a path that is not UTF-8, or is the source,
+            or an existing file that is not a synthetic volume.
         OutputError: The folder may not be written to.
     """
     if not output.name.endswith(WRITABLE_ENDINGS):
@@ -97,6 +98,7 @@ def check_output(output: Path, source: Path) -> None:
             f"{output.name!r} cannot be written in this format.",
             f"Let the name end in {', '.join(WRITABLE_ENDINGS)}, in lower case.",
         )
+    require_utf8(output)
     existing = next(folder for folder in output.absolute().parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise OutputError(
@@ -117,6 +119,19 @@ def check_output(output: Path, source: Path) -> None:
 def is_image_record(record: dict[str, Any]) -> bool:
     """Whether a record is that of a synthetic image, and not of an uncertainty or error map."""
     return str(record.get("quantity", "image")) == "image"
+
+
+def check_apart(output: Path, working_output: Path) -> None:
+    """Refuse two results of which one would replace the other, or the other's sidecar.
+
+    Raises:
+        InputError: They have one name but for the ending.
+    """
+    if sidecar_path(output).absolute() == sidecar_path(working_output).absolute():
+        raise InputError(
+            f"{output.name!r} and {working_output.name!r} would have the same sidecar.",
+            "Give the two results different names.",
+        )
 
 
 def is_synthetic_record(path: Path) -> bool:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import atomic_path, make_folder, remove_leftovers
-from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.atomic import atomic_path, exclusive, make_folder, remove_leftovers
+from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.output_files import sidecar_path, uncertainty_path
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.provenance import describe, describe_uncertainty, write_sidecar
-from SAMI2ILib.inference.source_file import describe_source_file
+from SAMI2ILib.inference.source_file import read_source
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
 from SAMI2ILib.weights import file_sha256
 
@@ -74,7 +74,7 @@ def translate_file(
     """
     remove_leftovers(output.parent)
     on_progress("read", 0, 1)
-    volume = read_volume(source, series_uid)
+    volume, fields = read_source(source, series_uid)
     on_progress("read", 1, 1)
     options = TranslateOptions(keep_working=working_output is not None)
     if ensemble is None:
@@ -82,7 +82,6 @@ def translate_file(
     else:
         translation = ensemble.translate(volume, options, on_progress, is_cancelled)
     on_progress("write", 0, 1)
-    fields = describe_source_file(source, series_uid)
     record = describe(translation, model, predictor.device, fields, ensemble)
     if working_output is not None and translation.working is not None:
         save_translation(translation.working, record, working_output)
@@ -101,7 +100,8 @@ def save_translation(
     All are complete before any gets its name, and a new sidecar gets its name first: at no
     moment does a volume lie there without a record that says that it is synthetic. Where both
     replace earlier ones, the volume is first: one that cannot be replaced, because a program holds
-    it open, keeps its own record.
+    it open, keeps its own record. Of two processes that write the same volume, the later one's
+    pair is what stays: never the image of one with the record of the other.
 
     Args:
         volume: The synthetic volume.
@@ -117,9 +117,11 @@ def save_translation(
     """
     make_folder(path.parent)
     with ExitStack() as files:
+        take_turn = files.enter_context(exclusive(sidecar_path(path)))
         record = _write_pair(files, volume, record, path)
         if uncertainty is not None:
             _write_pair(files, uncertainty, describe_uncertainty(record), uncertainty_path(path))
+        take_turn()
     return record
 
 

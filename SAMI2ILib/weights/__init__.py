@@ -1,9 +1,11 @@
 """Model files, the user's model store and downloads; nothing here imports torch at load time."""
 
 from SAMI2ILib.weights.model_file import (
+    ModelContent,
     file_sha256,
     is_encoder_file,
     read_encoder_spec,
+    read_model,
     read_spec,
     read_tensors,
     write_encoder,
@@ -27,6 +29,7 @@ __all__ = [
     "EncoderReference",
     "EncoderSpec",
     "Metric",
+    "ModelContent",
     "ModelSpec",
     "Normalization",
     "Preprocessing",
@@ -38,6 +41,7 @@ __all__ = [
     "file_sha256",
     "is_encoder_file",
     "read_encoder_spec",
+    "read_model",
     "read_spec",
     "read_tensors",
     "write_encoder",

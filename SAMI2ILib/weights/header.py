@@ -50,6 +50,26 @@ def read_metadata(path: Path) -> dict[str, str]:
     return _metadata(header, path)
 
 
+def parse_metadata(content: bytes, path: Path) -> dict[str, str]:
+    """Read the string metadata from the whole content of a safetensors file.
+
+    Args:
+        content: Of the file.
+        path: Its path, for messages.
+
+    Returns:
+        As `read_metadata`.
+
+    Raises:
+        ModelError: As `read_metadata`.
+    """
+    length = _header_length(content[: _LENGTH_BYTES + 1], len(content), path)
+    end = _LENGTH_BYTES + length
+    header = _parse(content[_LENGTH_BYTES:end], path)
+    _check_size(header, end, len(content), path)
+    return _metadata(header, path)
+
+
 def _header_length(prefix: bytes, size: int, path: Path) -> int:
     if size == 0:
         raise ModelError(f"The file {path} is empty.", _GET_AGAIN)

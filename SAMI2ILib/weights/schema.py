@@ -12,6 +12,8 @@ from SAMI2ILib.assets import asset_path
 from SAMI2ILib.errors import ModelError
 
 FORMAT_VERSION = 1
+# What a file says of its own content; the description as such does not know it.
+CONTENT_FIELD = "content_sha256"
 
 _LONGEST_QUOTE = 160
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from SAMI2ILib.about import INTENDED_USE, VERSION
 from SAMI2ILib.errors import ModelError
-from SAMI2ILib.weights.schema import FORMAT_VERSION, parse_document
+from SAMI2ILib.weights.schema import CONTENT_FIELD, FORMAT_VERSION, parse_document
 
 Family = Literal["sam-i2i", "unet", "pix2pix", "cyclegan", "resvit"]
 EncoderKind = Literal["none", "embedded", "public", "store"]
@@ -179,6 +179,7 @@ class ModelSpec:
             ModelError: Not JSON, from a newer format, or against the schema.
         """
         fields = parse_document(text, "model", name)
+        fields.pop(CONTENT_FIELD, None)
         preprocessing = dict(fields.pop("preprocessing"))
         normalization = Normalization(**preprocessing.pop("normalization"))
         return cls(
@@ -234,6 +235,7 @@ class EncoderSpec:
             ModelError: Not JSON, from a newer format, or against the schema.
         """
         fields = parse_document(text, "encoder", name)
+        fields.pop(CONTENT_FIELD, None)
         return cls(training=_training(fields.pop("training")), **fields)
 
 

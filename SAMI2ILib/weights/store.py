@@ -38,9 +38,10 @@ from SAMI2ILib.weights.store_files import (
 from SAMI2ILib.weights.store_index import (
     FileRecord,
     StoreIndex,
+    changed_index,
+    check_recorded,
     read_index,
     utc_now,
-    write_index,
 )
 
 ROOT_VARIABLE: Final = "SAMI2I_MODELS"
@@ -185,16 +186,16 @@ class Store:
         same = self._find_same(file_id, kind, target, sha256, replace=replace)
         if same is not None:
             if same.parent == self.root and same.name not in index.files:
-                self._write_record(index, kind, same, record)
+                self._write_record(kind, same, record)
             return AddedFile(kind, file_id, same, sha256, was_there=True)
         if move:
             move_file(path, target)
         else:
             copy_checked(path, target, sha256)
-        for old in [old for old in self._paths(file_id, "user") if old != target]:
+        replaced = [old for old in self._paths(file_id, "user") if old != target]
+        for old in replaced:
             remove_file(old)
-            index.files.pop(old.name, None)
-        self._write_record(index, kind, target, record)
+        self._write_record(kind, target, record, replaced)
         return AddedFile(kind, file_id, target, sha256, was_there=False)
 
     def remove(self, file_id: str) -> Path:
@@ -216,11 +217,10 @@ class Store:
                 raise InputError(f"{file_id!r} comes with the software and cannot be removed.")
             raise MissingError(f"There is no model {file_id!r}.", self._what_there_is())
         self._refuse_if_needed(file_id)
-        index = read_index(self.root)
-        for path in paths:
-            remove_file(path)
-            index.files.pop(path.name, None)
-        write_index(self.root, index)
+        with changed_index(self.root) as index:
+            for path in paths:
+                remove_file(path)
+                index.files.pop(path.name, None)
         return paths[0]
 
     def verify(self, file_id: str) -> Verification:
@@ -233,18 +233,12 @@ class Store:
             MissingError: There is nothing of that name.
             ModelError: The file is damaged or has changed.
         """
-        for origin, folder in self._folders():
+        for origin, _folder in self._folders():
             for path in self._paths(file_id, origin):
-                record = read_index(folder).files.get(path.name)
                 sha256 = file_sha256(path)
-                if record is not None and record.sha256 != sha256:
-                    raise ModelError(
-                        f"The file {path} has changed since it was added: its SHA-256 is {sha256}, "
-                        f"recorded was {record.sha256}.",
-                        "Remove it and add or download it again.",
-                    )
+                recorded = check_recorded(path, sha256)
                 check_file(path)
-                return Verification(path, sha256, record.sha256 if record else None)
+                return Verification(path, sha256, recorded)
         raise MissingError(f"There is no model {file_id!r}.", self._what_there_is())
 
     def encoder_path(self, reference: EncoderReference, beside: Path | None = None) -> Path:
@@ -321,12 +315,14 @@ class Store:
             yield from (path for path in self.checkpoints() if path.stem == file_id)
 
     def _write_record(
-        self, index: StoreIndex, kind: FileKind, path: Path, record: FileRecord
+        self, kind: FileKind, path: Path, record: FileRecord, replaced: Sequence[Path] = ()
     ) -> None:
-        index.files[path.name] = record
-        if kind == "checkpoint":
-            index.checkpoints.setdefault(path.stem, record)
-        write_index(self.root, index)
+        with changed_index(self.root) as index:
+            for old in replaced:
+                index.files.pop(old.name, None)
+            index.files[path.name] = record
+            if kind == "checkpoint":
+                index.checkpoints.setdefault(path.stem, record)
 
     def _find_same(
         self, file_id: str, kind: FileKind, target: Path, sha256: str, *, replace: bool

@@ -6,12 +6,14 @@ nothing to compare their hashes with.
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from SAMI2ILib.atomic import make_folder, write_text
-from SAMI2ILib.errors import OutputError
+from SAMI2ILib.atomic import exclusive, make_folder, write_text
+from SAMI2ILib.errors import ModelError, OutputError
 
 INDEX_NAME: Final = "index.json"
 INDEX_VERSION: Final = 1
@@ -87,6 +89,46 @@ def write_index(folder: Path, index: StoreIndex) -> None:
     }
     make_folder(folder)
     write_text(json.dumps(document, indent=1, sort_keys=True), path)
+
+
+@contextmanager
+def changed_index(folder: Path) -> Iterator[StoreIndex]:
+    """Give the records to change; another process that adds a file meanwhile waits.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    make_folder(folder)
+    with exclusive(folder / INDEX_NAME) as take_turn:
+        take_turn()
+        index = read_index(folder)
+        yield index
+        write_index(folder, index)
+
+
+def check_recorded(path: Path, sha256: str) -> str | None:
+    """Compare the hash of a file with the one on record in its folder.
+
+    Args:
+        path: A file, in a store or anywhere.
+        sha256: Its hash now.
+
+    Returns:
+        The hash on record; None where there is none.
+
+    Raises:
+        ModelError: They differ.
+    """
+    record = read_index(path.parent).files.get(path.name)
+    if record is None:
+        return None
+    if record.sha256 != sha256:
+        raise ModelError(
+            f"The file {path} has changed since it was added: its SHA-256 is {sha256}, "
+            f"recorded was {record.sha256}.",
+            "Remove it and add or download it again.",
+        )
+    return record.sha256
 
 
 def utc_now() -> str:

@@ -7,7 +7,15 @@ import time
 
 import pytest
 
-from SAMI2ILib.atomic import atomic_folder, atomic_path, make_folder, remove_leftovers, write_text
+from SAMI2ILib import atomic
+from SAMI2ILib.atomic import (
+    atomic_folder,
+    atomic_path,
+    exclusive,
+    make_folder,
+    remove_leftovers,
+    write_text,
+)
 from SAMI2ILib.errors import OutputError
 
 
@@ -115,6 +123,7 @@ with atomic_path(Path(sys.argv[1], "x.nii.gz")) as file, atomic_folder(Path(sys.
 """
 
 
+@pytest.mark.fault("child-killed")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_what_a_killed_process_left_is_removed(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WRITES, tmp_path], check=False)
@@ -149,3 +158,49 @@ def test_what_an_unknown_process_left_is_removed_after_a_day(tmp_path):
 
 def test_leftovers_of_a_folder_that_is_not_there_are_none(tmp_path):
     remove_leftovers(tmp_path / "nowhere")
+
+
+COUNTS_UP = """
+import sys
+from pathlib import Path
+from SAMI2ILib.atomic import exclusive
+path = Path(sys.argv[1])
+for _ in range(100):
+    with exclusive(path) as take_turn:
+        take_turn()
+        path.write_text(str(int(path.read_text()) + 1))
+"""
+
+
+@pytest.mark.fault("two-runs")
+def test_processes_change_a_file_one_after_the_other(tmp_path):
+    path = tmp_path / "count"
+    path.write_text("0")
+    runs = [subprocess.Popen([sys.executable, "-c", COUNTS_UP, path]) for _ in range(3)]
+    assert [run.wait(timeout=60) for run in runs] == [0, 0, 0]
+    assert path.read_text() == "300"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.fault("two-runs")
+def test_lock_of_a_killed_process_is_taken_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_LOCK_SECONDS", 0.05)
+    with exclusive(tmp_path / "x") as take_turn:
+        take_turn()
+        with exclusive(tmp_path / "x") as take_over:
+            take_over()
+            take_over()  # it has it already
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lock_in_a_folder_that_is_not_there_is_said(tmp_path):
+    with (
+        pytest.raises(OutputError, match="'x' cannot be written"),
+        exclusive(tmp_path / "no" / "x") as take_turn,
+    ):
+        take_turn()
+
+
+def test_letters_that_are_not_utf8_are_written_as_escapes(tmp_path):
+    write_text('"M\udcfcller"', tmp_path / "x.json")
+    assert (tmp_path / "x.json").read_bytes() == rb'"M\udcfcller"'

@@ -1,6 +1,7 @@
 """Runs of the panel with a real child process and the bundled models, and every way to end one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,6 +200,7 @@ def test_apply_compare_measure_and_apply_again(slicerHost, start, finish, load_s
     assert panel.ui.progressBar.visible is False
 
 
+@pytest.mark.fault("cancelled")
 def test_cancel_leaves_no_process_no_folder_and_no_node(start_and_wait_for_slices, finish, traces):
     panel = start_and_wait_for_slices()
     assert len(traces.processes) >= 1
@@ -213,6 +215,7 @@ def test_cancel_leaves_no_process_no_folder_and_no_node(start_and_wait_for_slice
     assert panel.ui.applyButton.enabled
 
 
+@pytest.mark.fault("child-killed")
 @pytest.mark.slow
 @posix_only
 def test_child_that_does_not_listen_is_killed_with_its_tree(
@@ -227,6 +230,7 @@ def test_child_that_does_not_listen_is_killed_with_its_tree(
     assert traces.folders == []
 
 
+@pytest.mark.fault("child-killed")
 @pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("which", ["launcher", "interpreter"])
@@ -252,6 +256,21 @@ def test_killed_child_is_an_error_that_names_the_log(
     assert panel.ui.applyButton.enabled
 
 
+@pytest.mark.fault("folder-gone")
+@pytest.mark.slow
+@posix_only
+def test_temporary_folder_that_goes_meanwhile_costs_nothing(
+    start_and_wait_for_slices, finish, traces
+):
+    panel = start_and_wait_for_slices()
+    shutil.rmtree(traces.folders[0])
+    finish(panel)
+    assert panel.ui.messageLabel.text.startswith("Done: head_T1_synth-T2.")
+    assert traces.nodes == ["head_T1", "head_T1_synth-T2"]
+    assert traces.folders == []
+
+
+@pytest.mark.fault("cancelled")
 def test_closing_the_scene_ends_the_run(slicerHost, start_and_wait_for_slices, traces):
     panel = start_and_wait_for_slices()
     slicerHost.scene.Clear()
@@ -263,6 +282,7 @@ def test_closing_the_scene_ends_the_run(slicerHost, start_and_wait_for_slices, t
     assert panel.ui.reasonLabel.text == "Choose the volume to translate."
 
 
+@pytest.mark.fault("cancelled")
 @pytest.mark.parametrize("ending", ["reload", "unload"])
 def test_leaving_the_module_for_good_ends_the_run(slicerHost, start, traces, ending):
     import slicer
@@ -280,6 +300,7 @@ def test_leaving_the_module_for_good_ends_the_run(slicerHost, start, traces, end
     assert traces.nodes == ["head_T1"]
 
 
+@pytest.mark.fault("parent-killed")
 @pytest.mark.slow
 def test_end_of_the_application_ends_the_run():
     if whyUnavailable():
@@ -323,6 +344,7 @@ def test_program_that_cannot_start_is_said(slicerHost, ready_panel, load_sample,
     assert ready_panel.ui.applyButton.enabled
 
 
+@pytest.mark.fault("disk-full")
 def test_full_disk_is_said_before_anything_starts(
     slicerHost, ready_panel, load_sample, traces, monkeypatch
 ):
@@ -337,6 +359,7 @@ def test_full_disk_is_said_before_anything_starts(
     assert traces.folders == []
 
 
+@pytest.mark.fault("child-killed")
 def test_folders_of_a_crash_long_ago_are_removed(slicerHost):
     from SAMI2IPanel.private_folder import makePrivateFolder, removeFolder, removeStaleFolders
 
@@ -350,6 +373,7 @@ def test_folders_of_a_crash_long_ago_are_removed(slicerHost):
     removeFolder(new)
 
 
+@pytest.mark.fault("parent-killed")
 @pytest.mark.slow
 def test_death_of_this_program_ends_the_child(slicerHost, tmp_path):
     """The pipe that holds the child's stdin open dies with the program that made it."""

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from SAMI2ILib.atomic import remove_leftovers
 from SAMI2ILib.errors import as_sami2i_error
-from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.cohort.cases import Case
 from SAMI2ILib.inference.cohort.outcome import (
@@ -35,7 +34,7 @@ from SAMI2ILib.inference.output_files import (
 )
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.provenance import describe, describe_ensemble
-from SAMI2ILib.inference.source_file import describe_source_file
+from SAMI2ILib.inference.source_file import describe_source_file, read_source
 from SAMI2ILib.inference.translate import (
     PreparedVolume,
     Translation,
@@ -140,12 +139,11 @@ class CohortRun:
         earlier = self._find_earlier(case)
         if earlier is not None:
             return earlier
-        volume = read_volume(case.source, case.series_uid)
+        volume, source = read_source(case.source, case.series_uid)
         if self.ensemble is not None:
             prepared = self.ensemble.prepare(volume)
         else:
             prepared = (prepare_volume(volume, self.model.spec.preprocessing),)
-        source = describe_source_file(case.source, case.series_uid)
         return _Ready(prepared, source, time.perf_counter() - started)
 
     def _run(self, case: Case, reading: Future[_Ready | Outcome]) -> Callable[[], _Ended]:

@@ -70,6 +70,7 @@ BAD_INPUTS = {
 }
 
 
+@pytest.mark.fault("source-damaged")
 @pytest.mark.parametrize(
     ("make", "message"), BAD_INPUTS.items(), ids=lambda v: getattr(v, "__name__", "")
 )

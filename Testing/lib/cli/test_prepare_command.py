@@ -142,6 +142,7 @@ def test_wrong_usage_ends_with_2(sami2i, tmp_path, monkeypatch, arguments, messa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("child-killed")
 @pytest.mark.slow
 def test_killed_preparation_goes_on_and_ends_as_an_uninterrupted_one(
     sami2i, start_sami2i, cohort, tmp_path

@@ -77,6 +77,7 @@ def test_json_error_names_kind_message_and_hint(sami2i, tmp_path, tiny_model_fil
     assert error["hint"]
 
 
+@pytest.mark.fault("non-ascii-path")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -150,6 +151,7 @@ def test_model_for_another_contrast_is_refused(sami2i, head_file, tiny_model_fil
     assert "not PD" in outcome.error_line
 
 
+@pytest.mark.fault("model-truncated")
 def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(tiny_model_file.read_bytes()[:-1000])
@@ -159,6 +161,7 @@ def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.fault("output-over-input")
 def test_existing_file_that_is_not_synthetic_is_not_replaced(
     sami2i, head_file, tiny_model_file, tmp_path
 ):
@@ -180,6 +183,7 @@ def test_synthetic_volume_of_an_earlier_run_is_replaced(
         assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.fault("output-over-input")
 def test_output_over_the_input_is_refused(sami2i, head_file, tiny_model_file):
     before = head_file.read_bytes()
     outcome = sami2i("translate", head_file, "-o", head_file, "--model", tiny_model_file)
@@ -197,6 +201,7 @@ def test_output_folder_below_a_file_is_refused(sami2i, head_file, tiny_model_fil
     assert "is not a folder that may be written to" in outcome.error_line
 
 
+@pytest.mark.fault("disk-full")
 @pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are a POSIX feature")
 def test_full_disk_leaves_nothing_behind(
     start_limited, head_file, tiny_model_file, tmp_path, files_below, error_line
@@ -245,6 +250,7 @@ def long_head_file(tmp_path, make_head):
     return path
 
 
+@pytest.mark.fault("cancelled")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to a child")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
@@ -262,6 +268,7 @@ def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
     assert files_below(tmp_path) == ["long.nii"]
 
 
+@pytest.mark.fault("cancelled")
 def test_closed_stdin_cancels_when_asked_to(
     start_sami2i, long_head_file, tiny_model_file, tmp_path, files_below
 ):

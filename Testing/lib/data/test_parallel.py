@@ -56,6 +56,7 @@ def test_workers_end_in_their_task_when_nobody_wants_the_results_any_more():
     assert all_end(workers)
 
 
+@pytest.mark.fault("parent-killed")
 def test_workers_end_in_their_task_when_their_parent_is_killed():
     command = [sys.executable, "-c", SCRIPT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as parent:

@@ -62,6 +62,7 @@ def test_dicom_folder_is_named_even_by_a_dot(tmp_path, monkeypatch):
     assert output_path(Path(), Path("o"), "PD") == Path("o/series.1_synth-PD.nii.gz")
 
 
+@pytest.mark.fault("symbolic-links")
 def test_link_keeps_its_own_name(tmp_path):
     (tmp_path / "5f4dcc3b").touch()
     link = tmp_path / "sub-01_T1w.nii.gz"
@@ -92,6 +93,7 @@ def test_format_that_cannot_be_written_is_refused_before_the_work(tmp_path, name
         check_output(output, Path("head.nii"))
 
 
+@pytest.mark.fault("output-over-input")
 def test_source_is_never_replaced(tmp_path):
     head = tmp_path / "head.nii"
     head.touch()
@@ -99,6 +101,7 @@ def test_source_is_never_replaced(tmp_path):
         check_output(tmp_path / "." / "head.nii", head)
 
 
+@pytest.mark.fault("output-over-input")
 @pytest.mark.parametrize("name", ["x.nii.gz", "x.json"])
 def test_file_of_another_is_not_replaced(tmp_path, name):
     (tmp_path / name).write_text("a real scan's")

@@ -26,6 +26,7 @@ class HoldsOnly(nn.Module):
         return slices[:, :1]
 
 
+@pytest.mark.fault("out-of-memory")
 def test_batch_is_halved_until_it_fits_and_nothing_is_lost():
     notices = []
     network = HoldsOnly(2)
@@ -49,6 +50,7 @@ def test_gpu_that_does_not_hold_one_slice_hands_over_to_the_cpu(monkeypatch):
     )
 
 
+@pytest.mark.fault("out-of-memory")
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError])
 def test_one_slice_that_does_not_fit_is_out_of_memory(error):
     predictor = TorchPredictor(HoldsOnly(0, error), CPU, batch_size=1)

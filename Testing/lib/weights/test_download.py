@@ -60,6 +60,7 @@ def test_download_reports_progress_up_to_the_whole_size(server, target):
     assert [done for done, _total in seen] == sorted({done for done, _total in seen})
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_says_that_it_was_cut_and_keeps_what_arrived(server, target):
     server.cut_after = 40_000
     with pytest.raises(NetworkError, match=f"was cut; {KEPT} bytes are kept") as caught:
@@ -68,6 +69,7 @@ def test_download_says_that_it_was_cut_and_keeps_what_arrived(server, target):
     assert not target.exists()
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_continues_where_it_was_cut(server, target):
     cut_once(server, target)
     seen = []
@@ -80,6 +82,7 @@ def test_download_continues_where_it_was_cut(server, target):
     assert names(target.parent) == ["file.bin"]
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_survives_being_cut_many_times(server, target):
     for _time in range(3):
         server.cut_after = 20_000
@@ -104,6 +107,7 @@ def test_download_says_how_much_of_a_range_arrived_when_no_length_was_sent(serve
     assert download(server.url(), target) == sha256(server.content)
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_starts_over_when_the_file_changed_in_between(server, target):
     cut_once(server, target)
     server.content, server.etag = b"new" * 30_000, '"two"'
@@ -287,12 +291,14 @@ def test_download_refuses_a_compressed_file(server, target):
         download(server.url(), target)
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_says_that_the_server_stopped_sending(server, target):
     server.cut_after, server.stalls = 40_000, True
     with pytest.raises(NetworkError, match=f"stopped sending; {KEPT} bytes are kept"):
         download(server.url(), target, timeout_seconds=0.3)
 
 
+@pytest.mark.fault("download-interrupted")
 def test_download_stops_when_cancelled_and_continues_later(server, target):
     server.content = bytes(600_000)
     with pytest.raises(CancelledError, match="cancelled"):
@@ -303,6 +309,7 @@ def test_download_stops_when_cancelled_and_continues_later(server, target):
     assert target.read_bytes() == server.content
 
 
+@pytest.mark.fault("disk-full")
 def test_download_refuses_before_the_first_byte_when_the_disk_is_small(server, target, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**6))
     with pytest.raises(OutputError, match="has 1 MB free; the download needs 67 MB"):

@@ -128,6 +128,7 @@ def test_reading_a_description_does_not_read_the_tensors(make_model):
         read_tensors(path)
 
 
+@pytest.mark.fault("model-truncated")
 def test_truncated_file_is_refused_at_every_length(make_model, tmp_path):
     content = make_model().read_bytes()
     short = tmp_path / "short.safetensors"

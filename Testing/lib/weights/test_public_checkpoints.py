@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -185,3 +186,23 @@ def test_model_by_address_needs_a_hash(store, server, sha256):
     with pytest.raises(InputError, match="sha256 must be 64 hexadecimal digits"):
         fetch_model(store, server.url(), sha256)
     assert server.requests == []
+
+
+class WritesWhenUnpickled:
+    """What a pickle can do: run any function."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_checkpoint_that_would_run_code_is_refused_and_runs_nothing(tmp_path):
+    path, trace = tmp_path / "sam2.1_hiera_tiny.pt", tmp_path / "trace"
+    torch.save({"model": WritesWhenUnpickled(trace)}, path)
+    with pytest.raises(ModelError, match=r"sam2\.1_hiera_tiny"):
+        check_checkpoint(path, TINY)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)  # the trap is one
+    assert trace.exists()

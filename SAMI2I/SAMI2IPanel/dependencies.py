@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from SAMI2ILib.cli.doctor import MACOS_INTEL
 from SAMI2IPanel import packages
 from SAMI2IPanel.dependency_error import DependencyError
@@ -39,6 +41,7 @@ class Dependencies:
         versions: Gives the installed distributions.
         freeBytes: Gives the free space of a folder's disk.
         machine: System and processor, as `platform` names them.
+        requires: Gives what an installed distribution needs.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Dependencies:
         versions: Callable[[], dict[str, str]] = packages.installedVersions,
         freeBytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
         machine: tuple[str, str] | None = None,
+        requires: Callable[[str], list[Requirement]] = packages.distributionRequirements,
     ) -> None:
         self._services = services or SlicerServices()
         self._versions = versions
         self._freeBytes = freeBytes
         self._machine = machine or (platform.system(), platform.machine())
+        self._requires = requires
         self._isBusy = False
 
     def platformProblem(self) -> str:
@@ -102,10 +107,14 @@ class Dependencies:
             if requirements:
                 self._checkRoom(packages.needTorch(requirements))
                 installer.install(requirements)
-            self._requireThatAllWorks(log, _('Press "Repair packages", or read the log.'))
+            self._requireThatAllWorks(
+                self._check(log), _('Press "Repair packages", or read the log.')
+            )
 
     def repair(self, log: Log) -> None:
         """Install again what is missing or does not load, then check; the rest is left alone.
+
+        A package that still does not load is not broken itself: what it needs is installed again.
 
         Args:
             log: Gets each line that pip says.
@@ -130,7 +139,15 @@ class Dependencies:
             again = packages.named(broken - {packages.canonicalName(r) for r in absent})
             if absent or again:
                 installer.install([*absent, *again], again=[r.name for r in again])
-            self._requireThatAllWorks(log, _("Read the log, or install Slicer again."))
+            report = self._check(log)
+            still = {packages.canonicalName(name) for name in report["broken"]}
+            below = packages.below(
+                still.intersection(map(packages.canonicalName, again)), self._requires
+            )
+            if below:
+                installer.installBelow(below)
+                report = self._check(log)
+            self._requireThatAllWorks(report, _("Read the log, or install Slicer again."))
 
     def _brokenPackages(self, log: Log) -> set[str]:
         """Give the canonical names of what is installed and does not load."""
@@ -145,8 +162,7 @@ class Dependencies:
             broken |= set(packages.TORCH)
         return broken
 
-    def _requireThatAllWorks(self, log: Log, hint: str) -> None:
-        report = self._check(log)
+    def _requireThatAllWorks(self, report: dict[str, Any], hint: str) -> None:
         if report["missing"]:
             problem = _("Still not installed: {names}.").format(names=", ".join(report["missing"]))
         elif report["broken"] or report["device"] is None:

@@ -95,6 +95,41 @@ def named(names: Collection[str]) -> list[Requirement]:
     return list(found.values())
 
 
+def distributionRequirements(name: str) -> list[Requirement]:
+    """Read what an installed distribution needs here, without its extras."""
+    try:
+        texts = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    requirements = [Requirement(text) for text in texts]
+    return [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def below(
+    names: Collection[str], requires: Callable[[str], list[Requirement]] = distributionRequirements
+) -> list[Requirement]:
+    """Name what packages need, and what that needs.
+
+    Args:
+        names: Canonical names of the packages.
+        requires: Gives what a distribution needs.
+
+    Returns:
+        Without the packages themselves, Slicer's own and PyTorch.
+    """
+    apart = {*names, *SLICERS_OWN, *TORCH}
+    found: dict[str, Requirement] = {}
+    waiting = list(names)
+    while waiting:
+        for requirement in requires(waiting.pop()):
+            name = canonicalName(requirement)
+            if name not in apart and name not in found:
+                requirement.marker = None  # it has been looked at
+                found[name] = requirement
+                waiting.append(name)
+    return list(found.values())
+
+
 def needTorch(requirements: Iterable[Requirement]) -> bool:
     """Whether PyTorch is among the requirements."""
     return any(requirement.name in TORCH for requirement in requirements)

@@ -54,6 +54,16 @@ class PackagesInstaller:
                 _("Install Slicer again, and please report this."),
             )
 
+    def installBelow(self, requirements: Sequence[Requirement]) -> None:
+        """Install what others need: what is there in the same version, what is missing as needed.
+
+        Raises:
+            DependencyError: pip failed.
+        """
+        before = self._versions()
+        with pipEnvironment(packages.pins(before), before.get("pip", "0")):
+            self._translated(lambda: self._installOrReplace(requirements, requirements, before))
+
     def uninstallTorch(self) -> None:
         """Remove PyTorch.
 
@@ -69,15 +79,26 @@ class PackagesInstaller:
         if packages.needTorch(requirements):
             self._installTorch()
         rest = [r for r in requirements if r.name not in (*packages.TORCH, packages.SAM2)]
-        if new := [str(r) for r in rest if r.name not in again]:
-            self._log(_("Installing {names}.").format(names=", ".join(new)))
-            self._services.pipInstall(["--prefer-binary", *new], self._log)
-        if old := [r.name for r in rest if r.name in again]:
-            self._log(_("Installing again: {names}.").format(names=", ".join(old)))
-            same = [f"{name}=={before[packages.canonicalName(name)]}" for name in old]
-            self._services.pipInstall(["--force-reinstall", "--no-deps", *same], self._log)
+        self._installOrReplace(rest, [r for r in rest if r.name in again], before)
         if any(r.name == packages.SAM2 for r in requirements):
             self._installSam2(packages.SAM2 in again)
+
+    def _installOrReplace(
+        self,
+        requirements: Sequence[Requirement],
+        again: Sequence[Requirement],
+        before: dict[str, str],
+    ) -> None:
+        """Replace those of `again` that are there by the same version; install the rest."""
+        there = [r for r in again if packages.canonicalName(r) in before]
+        if new := [str(r) for r in requirements if r not in there]:
+            self._log(_("Installing {names}.").format(names=", ".join(new)))
+            self._services.pipInstall(["--prefer-binary", *new], self._log)
+        if there:
+            names = ", ".join(r.name for r in there)
+            self._log(_("Installing again: {names}.").format(names=names))
+            same = [f"{r.name}=={before[packages.canonicalName(r)]}" for r in there]
+            self._services.pipInstall(["--force-reinstall", "--no-deps", *same], self._log)
 
     def _installTorch(self) -> None:
         if not self._services.hasTorchExtension():

@@ -18,6 +18,7 @@ from SAMI2IPanel.readiness import whyNotReady
 from SAMI2IPanel.sections.choices import ChoicesSection
 from SAMI2IPanel.sections.compare import CompareSection
 from SAMI2IPanel.sections.export import ExportSection
+from SAMI2IPanel.sections.plain_text import plainToolTip
 from SAMI2IPanel.sections.run import RunSection
 from SAMI2IPanel.sections.status import StatusSection
 from SAMI2IPanel.sections.store import StoreSection
@@ -92,7 +93,7 @@ class Panel(VTKObservationMixin):
         situation = {"busyWith": self.busyWith, "statusProblem": self.status.problem}
         reason = whyNotReady(self.choices.describe(situation))
         self.ui.applyButton.enabled = not reason
-        self.ui.applyButton.toolTip = reason or _("Make the synthetic volume.")
+        self.ui.applyButton.toolTip = plainToolTip(reason) or _("Make the synthetic volume.")
         self.ui.reasonLabel.text = reason
         self.ui.reasonLabel.visible = bool(reason)
         self.ui.cancelButton.enabled = busy

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from SAMI2IPanel.dependencies import Dependencies
 from SAMI2IPanel.dependency_error import DependencyError
 from SAMI2IPanel.protocol import PanelError
@@ -139,6 +140,7 @@ def test_two_installations_do_not_run_at_once(make, log):
         dependencies.repair(log.append)
 
 
+@pytest.mark.fault("disk-full")
 def test_full_disk_is_said_before_anything_is_downloaded(make, log):
     slicer, dependencies = make(free=5 * 10**9)
     with pytest.raises(DependencyError, match=r"GB of free disk are needed.*; 5\.0 GB are there"):
@@ -316,3 +318,56 @@ def test_repair_leaves_slicers_own_packages_to_slicer(make, log):
     with pytest.raises(DependencyError, match=r"do not load: simpleitk.*Install Slicer again"):
         dependencies.repair(log.append)
     assert slicer.calls == ["check"]
+
+
+def requires(name):
+    """As scikit-image needs them: one of Slicer's, two others, one of which needs more."""
+    needed = {
+        "scikit-image": ["numpy>=1.24", "networkx>=3", "lazy-loader>=0.4"],
+        "lazy-loader": ["packaging>=21", "torch>=2"],
+    }
+    return [Requirement(text) for text in needed.get(name, [])]
+
+
+def test_repair_goes_on_to_what_a_package_needs(make, log):
+    slicer, dependencies = make(ALL | {"networkx": "3.1", "packaging": "24.0"}, requires=requires)
+    del slicer.installed["lazy-loader"]
+
+    class Stubborn(dict):
+        """A package that loads only when what it needs is whole."""
+
+        def pop(self, name, default=None):
+            return super().pop("scikit-image" if name == "networkx" else "nothing", default)
+
+    slicer.broken = Stubborn({"scikit-image": ""})
+    dependencies.repair(log.append)
+    assert slicer.calls == [
+        "check",
+        ["--force-reinstall", "--no-deps", f"scikit-image=={ALL['scikit-image']}"],
+        "check",
+        ["--prefer-binary", "lazy-loader>=0.4"],
+        ["--force-reinstall", "--no-deps", "networkx==3.1", "packaging==24.0"],
+        "check",
+    ]
+
+
+def test_repair_that_does_not_help_says_so(make, log):
+    slicer, dependencies = make(ALL, requires=lambda _name: [])
+
+    class Stubborn(dict):
+        def pop(self, _name, default=None):
+            return default
+
+    slicer.broken = Stubborn({"scikit-image": ""})
+    with pytest.raises(DependencyError, match=r"Not ready\. Read the log, or install Slicer again"):
+        dependencies.repair(log.append)
+    assert slicer.calls[-1] == "check"
+    assert len(slicer.calls) == 3
+
+
+def test_what_an_installed_package_needs_is_read_from_its_metadata():
+    from SAMI2IPanel.packages import distributionRequirements
+
+    assert "iniconfig" in [r.name for r in distributionRequirements("pytest")]
+    assert "hypothesis" not in [r.name for r in distributionRequirements("pytest")]  # an extra
+    assert distributionRequirements("no-such-distribution") == []

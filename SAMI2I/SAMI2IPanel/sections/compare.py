@@ -16,6 +16,7 @@ from SAMI2IPanel.bridge import (
     isSynthetic,
 )
 from SAMI2IPanel.i18n import _
+from SAMI2IPanel.sections.plain_text import plainToolTip
 
 
 class CompareSection:
@@ -51,7 +52,7 @@ class CompareSection:
         self._ui.aloneButton.enabled = result is not None
         problem = _measureProblem(result, reference, busy)
         self._ui.measureButton.enabled = not problem
-        self._ui.measureButton.toolTip = problem or _(
+        self._ui.measureButton.toolTip = plainToolTip(problem) or _(
             "PSNR, SSIM and NRMSE of the result against the real volume, and a map of the errors."
         )
 

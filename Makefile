@@ -3,6 +3,7 @@
 #   make demo INPUT=head_T1.nii.gz      translate a scan of your own
 #   make demo PYTHON=python3.12         choose the Python that makes .venv
 #   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
+#   make fuzz CASES=100000              read so many hostile files (default 20,000)
 #   make screenshots                    take the pictures of the Slicer panel again, two for Resources/
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
 REQUIREMENTS := SAMI2ILib/assets/requirements
 
-.PHONY: demo test test-slow screenshots lint format clean
+.PHONY: demo test test-slow fuzz screenshots lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
@@ -22,6 +23,10 @@ test: $(VENV)/.installed-test lint
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+CASES ?= 20000
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m Testing.fuzz --cases $(CASES)
 
 screenshots: $(VENV)/.installed-test
 	$(BIN)/python -m Testing.slicer.screenshots -o out/screenshots --resources

@@ -44,6 +44,7 @@ class DecoderConfig:
             coarser than the slice, and the detail branch brings the result to full resolution.
         detail_width: Channels of the detail branch at the slice's resolution; 0 has no branch.
         detail_depth: Convolution layers at each level of the detail branch.
+        detail_levels: Levels of the detail branch below the map that it joins.
         detail_batch_norm: Batch normalization in the layers of the detail branch.
         slice_channels: Channels of the slices that the detail branch sees: 1, or 3 with neighbors.
 
@@ -66,6 +67,7 @@ class DecoderConfig:
     encoder_upscale: int = TRUNK_STRIDE
     detail_width: int = 0
     detail_depth: int = 1
+    detail_levels: int = 0
     detail_batch_norm: bool = False
     slice_channels: int = 1
 
@@ -92,6 +94,7 @@ class DecoderConfig:
     def _check_detail(self) -> None:
         check_integer("detail_width", self.detail_width, 0)
         check_integer("detail_depth", self.detail_depth, 1)
+        check_integer("detail_levels", self.detail_levels, 0)
         check_boolean("detail_batch_norm", self.detail_batch_norm)
         if self.encoder_upscale not in (1, 2, TRUNK_STRIDE):
             raise InputError(f"encoder_upscale must be 1, 2 or 4, got {self.encoder_upscale!r}.")
@@ -107,6 +110,13 @@ class DecoderConfig:
     def map_stride(self) -> int:
         """Pixels of the slice along one token of the finest map."""
         return TRUNK_STRIDE // self.encoder_upscale
+
+    @property
+    def detail_multiple(self) -> int:
+        """Heights and widths of slices must be multiples of this for the detail branch."""
+        if not self.detail_width:
+            return 1
+        return self.map_stride << self.detail_levels
 
     @classmethod
     def for_encoder(cls, encoder: HieraConfig, **options: Any) -> "DecoderConfig":
@@ -264,6 +274,7 @@ class Decoder(nn.Module):
                 config.detail_width,
                 config.detail_depth,
                 levels=config.map_stride.bit_length() - 1,
+                extra_levels=config.detail_levels,
                 batch_norm=config.detail_batch_norm,
             )
         # Zeros around the map would leave a frame on every slice, and at every border of tiles.

@@ -1,5 +1,6 @@
 """The detail branch: plain convolutions at the slice's own resolution beside the trunk."""
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -60,6 +61,7 @@ class DetailBranch(nn.Module):
         width: Channels at the slice's resolution; doubled at each level below.
         depth: Convolution layers at each level, on the way down and on the way up.
         levels: How many times the slice is halved to the size of the map.
+        extra_levels: How many times it is halved further, by layers twice as wide as at the map.
         batch_norm: Whether the layers are `NormalizedLayer`.
 
     Source:
@@ -73,17 +75,21 @@ class DetailBranch(nn.Module):
         width: int,
         depth: int,
         levels: int,
+        extra_levels: int = 0,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
         layer = NormalizedLayer if batch_norm else ConvolutionLayer
         widths = [width * 2**level for level in range(levels + 1)]
+        widths += [2 * widths[-1]] * extra_levels
+        steps = list(itertools.pairwise(widths))  # (fine, coarse)
+        self._map_level = levels
         self.stem = _convolution(slice_channels, width)
-        self.halve = nn.ModuleList(nn.Conv2d(fine, 2 * fine, 2, stride=2) for fine in widths[:-1])
+        self.halve = nn.ModuleList(nn.Conv2d(f, c, 2, stride=2) for f, c in steps)
         self.down = nn.ModuleList(_repeat(layer, channels, depth) for channels in widths)
-        self.join_map = nn.Conv2d(widths[-1] + map_channels, widths[-1], 1)
-        self.join = nn.ModuleList(nn.Conv2d(2 * fine, fine, 1) for fine in widths[:-1])
-        self.enlarge = nn.ModuleList(nn.Conv2d(2 * fine, fine, 1) for fine in widths[:-1])
+        self.join_map = nn.Conv2d(widths[levels] + map_channels, widths[levels], 1)
+        self.join = nn.ModuleList(nn.Conv2d(2 * fine, fine, 1) for fine, _ in steps)
+        self.enlarge = nn.ModuleList(nn.Conv2d(c, f, 1) for f, c in steps)
         self.up = nn.ModuleList(_repeat(layer, channels, depth) for channels in widths)
 
     def forward(self, slices: Tensor, decoded: Tensor) -> Tensor:
@@ -96,12 +102,16 @@ class DetailBranch(nn.Module):
         Returns:
             (B, width, H, W).
         """
-        image = self.down[0](self.stem(slices.contiguous(memory_format=torch.channels_last)))
+        image = self.stem(slices.contiguous(memory_format=torch.channels_last))
         kept = []
-        for halve, layers in zip(self.halve, self.down[1:], strict=True):
-            kept.append(image)
-            image = layers(halve(image))
-        image = self.up[-1](self.join_map(torch.cat([image, decoded], dim=1)))
+        for level, layers in enumerate(self.down):
+            if level:
+                kept.append(image)
+                image = self.halve[level - 1](image)
+            image = layers(image)
+            if level == self._map_level:
+                image = self.join_map(torch.cat([image, decoded], dim=1))
+        image = self.up[-1](image)
         for level in range(len(kept) - 1, -1, -1):
             image = F.interpolate(
                 self.enlarge[level](image), scale_factor=2, mode="bilinear", align_corners=False

@@ -44,7 +44,7 @@ class SamI2I(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Heights and widths of slices must be multiples of this number of pixels."""
-        return self.encoder.size_multiple
+        return math.lcm(self.encoder.size_multiple, self.decoder.config.detail_multiple)
 
     @property
     def preferred_multiple(self) -> int:

@@ -64,6 +64,7 @@ class DecoderOptions:
         encoder_upscale: How much the encoder enlarges slices.
         detail_width: Channels of the detail branch; 0 has none.
         detail_depth: Convolution layers at each of its levels.
+        detail_levels: Its levels below the map of attention that it joins.
         detail_batch_norm: Batch normalization in its layers.
     """
 
@@ -73,6 +74,7 @@ class DecoderOptions:
     encoder_upscale: int = 4
     detail_width: int = 0
     detail_depth: int = 1
+    detail_levels: int = 0
     detail_batch_norm: bool = False
 
 

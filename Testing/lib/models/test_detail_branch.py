@@ -11,25 +11,34 @@ from SAMI2ILib.models import DecoderConfig, Encoder, HieraConfig, SamI2I, build_
 from SAMI2ILib.models.detail_branch import DetailBranch
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize(("extra", "batch_norm"), [(0, False), (0, True), (2, True)])
 @pytest.mark.parametrize(("upscale", "levels"), [(4, 0), (2, 1), (1, 2)])
 def test_generator_with_a_coarser_trunk_returns_slices_of_full_size(
-    small_hiera: HieraConfig, upscale: int, levels: int, batch_norm: bool
+    small_hiera: HieraConfig, upscale: int, levels: int, extra: int, batch_norm: bool
 ) -> None:
     config = DecoderConfig.for_encoder(
         small_hiera,
         encoder_upscale=upscale,
         detail_width=4,
+        detail_levels=extra,
         detail_batch_norm=batch_norm,
         slice_channels=3,
     )
     network = build_sam_i2i(small_hiera, config)
-    assert len(network.decoder.detail.halve) == levels
+    assert len(network.decoder.detail.halve) == levels + extra
     size = network.size_multiple
     image = network(torch.rand(2, 3, 2 * size, 3 * size))
     assert image.shape == (2, 1, 2 * size, 3 * size)
     image.sum().backward()
     assert all(weight.grad is not None for weight in network.decoder.parameters())
+
+
+def test_slices_can_be_halved_as_often_as_the_branch_does(small_hiera: HieraConfig) -> None:
+    for extra, expected in ((0, 8), (3, 8), (5, 32)):
+        config = DecoderConfig.for_encoder(small_hiera, detail_width=4, detail_levels=extra)
+        network = build_sam_i2i(small_hiera, config)
+        assert network.size_multiple == expected
+        assert network(torch.rand(1, 1, expected, 3 * expected)).shape[-1] == 3 * expected
 
 
 def test_every_window_is_filled_when_the_trunk_is_coarser(small_hiera: HieraConfig) -> None:
@@ -38,10 +47,12 @@ def test_every_window_is_filled_when_the_trunk_is_coarser(small_hiera: HieraConf
     assert (network.size_multiple, network.preferred_multiple) == (16, 128)
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_flat_slice_and_flat_map_give_a_flat_image(batch_norm: bool) -> None:
+@pytest.mark.parametrize(("extra", "batch_norm"), [(0, False), (0, True), (2, True)])
+def test_flat_slice_and_flat_map_give_a_flat_image(extra: int, batch_norm: bool) -> None:
     torch.manual_seed(0)
-    branch = DetailBranch(1, map_channels=6, width=8, depth=2, levels=1, batch_norm=batch_norm)
+    branch = DetailBranch(
+        1, 6, width=8, depth=2, levels=1, extra_levels=extra, batch_norm=batch_norm
+    )
     branch.eval()
     for layer in branch.modules():
         if isinstance(layer, nn.Conv2d):
@@ -73,6 +84,7 @@ def test_branch_sees_what_is_finer_than_a_token(small_hiera: HieraConfig) -> Non
         ({"encoder_upscale": 2}, "encoder_upscale 2 needs a detail branch"),
         ({"detail_width": -1}, "detail_width must be an integer of at least 0"),
         ({"detail_width": 4, "detail_depth": 0}, "detail_depth must be an integer of at least 1"),
+        ({"detail_levels": -1}, "detail_levels must be an integer of at least 0"),
         ({"detail_batch_norm": 1}, "detail_batch_norm must be true or false"),
         ({"slice_channels": 2}, "slice_channels must be 1 or 3, got 2"),
     ],

@@ -28,6 +28,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "calibrate",
+    "crossvalidate",
     "demo",
     "bench",
 )

@@ -52,7 +52,7 @@ def parse_config(table: Mapping[str, Any]) -> TrainingConfig:
     Raises:
         InputError: A key is unknown, missing, of the wrong type or out of range.
     """
-    config: TrainingConfig = _build(TrainingConfig, with_preset(table), "")
+    config: TrainingConfig = build(TrainingConfig, with_preset(table))
     check_config(config)
     return config
 
@@ -107,7 +107,17 @@ def with_folders(config: TrainingConfig, folders: Mapping[str, str]) -> Training
     return replace(config, data=data)
 
 
-def _build(kind: type[T], table: Mapping[str, Any], prefix: str) -> T:
+def build(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
+    """Make a dataclass from a TOML table, and those inside it from the tables in it.
+
+    Args:
+        kind: Its fields are plain values, dataclasses, or tuples of either.
+        table: Values by the names of the fields.
+        prefix: What error messages put before a key.
+
+    Raises:
+        InputError: A key is unknown, missing or of the wrong type; the message names it.
+    """
     hints = get_type_hints(kind)
     for key in table:
         if key not in hints:
@@ -146,7 +156,7 @@ def _value(hint: Any, value: object, key: str) -> Any:
     if hasattr(hint, "__dataclass_fields__"):
         if not isinstance(value, Mapping):
             raise _wrong_type(key, "a table", value)
-        return _build(hint, value, key + ".")
+        return build(hint, value, key + ".")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

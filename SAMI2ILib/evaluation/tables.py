@@ -104,10 +104,8 @@ def markdown_page(
         f"- root mean square of the targets, on which PSNR depends: {_figure(rms)}",
     ]
     lines += [f"- not measured: {name}: {why}" for name, why in first.not_measured.items()]
-    for system in measured:
-        left = [f"{name} {one.left_out}" for name, one in system.subjects.items() if one.left_out]
-        if left and system is first:
-            lines.append(f"- slices with a black target, left out: {'; '.join(left)}")
+    if left := [f"{name} {one.left_out}" for name, one in first.subjects.items() if one.left_out]:
+        lines.append(f"- slices with a black target, left out: {'; '.join(left)}")
     lines += ["", "Mean ± standard deviation over the subjects, [bootstrap 95 % interval]."]
     for part, heading in _PARTS.items():
         metrics = [f"{part}_{score}" for score in _SCORES]

@@ -7,14 +7,17 @@ from typing import Any, Protocol
 from SAMI2ILib.errors import Sami2iError
 
 PROTOCOL_VERSION = 1
+BackEndFacts = dict[str, str | float | None]
+"""As `BackEnd.to_json` gives them."""
+
 PROGRESS_CHOICES = ("text", "json", "none")
 
 
 class Console(Protocol):
     """What every command may say; `open_console` makes one."""
 
-    def start(self, device: str, reason: str) -> None:
-        """Say what the work will run on, before it runs."""
+    def start(self, device: str, reason: str, back_end: BackEndFacts | None = None) -> None:
+        """Say what the work will run on and by what, before it runs."""
 
     def say(self, text: str) -> None:
         """Print a result for a person."""
@@ -41,7 +44,7 @@ class Console(Protocol):
 class SilentConsole:
     """Results and errors only: for batch jobs with a log of their own."""
 
-    def start(self, device: str, reason: str) -> None:
+    def start(self, device: str, reason: str, back_end: BackEndFacts | None = None) -> None:
         """Say nothing."""
 
     def say(self, text: str) -> None:
@@ -76,9 +79,11 @@ class TextConsole(SilentConsole):
         self._bar: Any = None
         self._stage = ""
 
-    def start(self, device: str, reason: str) -> None:
+    def start(self, device: str, reason: str, back_end: BackEndFacts | None = None) -> None:
         """Print the device with the reason for it."""
         self.note(f"Running on {device}: {reason}")
+        if back_end is not None:
+            self.note(f"Back end {back_end['name']}: {back_end['reason']}")
 
     def say(self, text: str) -> None:
         """Print a result to stdout."""
@@ -126,9 +131,10 @@ class JsonConsole:
     def __init__(self) -> None:
         self._started = False
 
-    def start(self, device: str, reason: str) -> None:
+    def start(self, device: str, reason: str, back_end: BackEndFacts | None = None) -> None:
         """Write the `start` event with the device."""
-        self._write("start", protocol=PROTOCOL_VERSION, device=device, reason=reason)
+        further = {} if back_end is None else {"back_end": back_end}
+        self._write("start", protocol=PROTOCOL_VERSION, device=device, reason=reason, **further)
 
     def say(self, text: str) -> None:
         """Say nothing: `result` carries it."""

@@ -30,10 +30,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.evaluation.figures import Panels, save_figure
     from SAMI2ILib.imaging.io import read_volume
     from SAMI2ILib.imaging.normalized import normalize_volume
-    from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.inference.back_ends import select_inference_device
     from SAMI2ILib.inference.output_files import check_output, output_path
 
-    device = select_device(args.device)
+    device = select_inference_device(args.device)
     console.start(device.description, device.reason)
     simulated = args.input is None
     source_path = args.input or _simulate(args.output / "simulated", console)
@@ -81,13 +81,18 @@ def _translate(
 ) -> "Volume":
     """Translate with the default model, save volume and record; give the result in [0, 1]."""
     from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
+    from SAMI2ILib.inference.back_ends import make_predictor
     from SAMI2ILib.inference.model_loader import load_model
-    from SAMI2ILib.inference.predictor import TorchPredictor
     from SAMI2ILib.inference.translate_file import translate_file
     from SAMI2ILib.weights.store import Store
 
     model = load_model(Store().choose("T1", target).path)
-    predictor = TorchPredictor(model.network, device)
+    predictor = make_predictor(
+        model.network,
+        device,
+        model.spec.preprocessing.slice_shape,
+        on_notice=lambda notice: console.warn(notice.code, notice.message),
+    )
     saved = translate_file(source_path, path, model, predictor, on_progress=console.progress)
     for notice in saved.translation.notices:
         console.warn(notice.code, notice.message)

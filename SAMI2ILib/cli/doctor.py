@@ -102,6 +102,7 @@ def examine(*, verify: bool = False) -> dict[str, Any]:
         "missing": missing,
         "broken": broken,
         "back_ends": [name for name in ("torch", "openvino") if (packages | extras)[name]],
+        "back_end": _back_end(device, extras["openvino"]),
         "device": device,
         "bf16": None if device is None else device["precision"] == "bf16",
         "store": store,
@@ -152,6 +153,17 @@ def _device(verify: bool) -> tuple[dict[str, str] | None, str]:
         return None, f"PyTorch does not work: {trouble}"
     fields = ("name", "description", "reason", "precision")
     return {field: str(getattr(device, field)) for field in fields}, ""
+
+
+def _back_end(device: dict[str, str] | None, openvino: str | None) -> dict[str, str] | None:
+    """Which back end a SAM-I2I model would try first here, and why; each model is checked."""
+    if device is None:
+        return None
+    if device["name"] != "cpu":
+        return {"name": "torch", "reason": "the GPU is torch's"}
+    if openvino is None:
+        return {"name": "torch", "reason": "OpenVINO is not installed"}
+    return {"name": "openvino", "reason": "it is the fastest on a CPU"}
 
 
 def _store() -> tuple[dict[str, Any] | None, str]:
@@ -217,6 +229,9 @@ def _text(fields: dict[str, Any]) -> str:
     if device is not None:
         rows.append(("device", f"{device['description']}: {device['reason']}"))
         rows.append(("precision", device["precision"]))
+    if fields["back_end"] is not None:
+        first = fields["back_end"]
+        rows.append(("back end", f"{first['name']}: {first['reason']}"))
     rows.append(("back ends", ", ".join(fields["back_ends"]) or "none"))
     rows += [(name, version or "not installed") for name, version in fields["packages"].items()]
     if store is not None:

@@ -4,13 +4,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.errors import InputError
+from SAMI2ILib.errors import InputError, Sami2iError
 
 if TYPE_CHECKING:
+    from SAMI2ILib.imaging.notice import Notice
     from SAMI2ILib.inference.device import Device
     from SAMI2ILib.inference.ensemble import Ensemble
     from SAMI2ILib.inference.model_loader import LoadedModel
-    from SAMI2ILib.inference.predictor import TorchPredictor
+    from SAMI2ILib.inference.predictor import PlacedPredictor
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: auto)"
+    )
+    parser.add_argument(
+        "--backend", default="auto", help="auto, torch or openvino (default: the fastest)"
     )
     parser.add_argument(
         "--batch-size", type=_positive, help="slices at a time (default: what the memory holds)"
@@ -42,8 +46,8 @@ def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_chosen(
     args: argparse.Namespace, console: Console, device_request: str | None = None
-) -> "tuple[LoadedModel, TorchPredictor]":
-    """Choose the device, say it, and load the model that was asked for.
+) -> "tuple[LoadedModel, PlacedPredictor]":
+    """Load the model that was asked for, choose where and by what it runs, and say it.
 
     Args:
         args: What the options gave.
@@ -51,30 +55,38 @@ def load_chosen(
         device_request: Instead of `--device`.
 
     Raises:
-        InputError: Neither a model nor a target is given, or no such device.
-        MissingError: No model for the pair, or its encoder or the device is not there.
+        InputError: Neither a model nor a target is given, or no such device or back end.
+        MissingError: No model for the pair, or its encoder, device or back end is not there.
         ModelError: The model is damaged, or made for another pair of contrasts.
     """
     if args.model is None and args.target is None:
         raise InputError("Neither --target nor --model is given.", "Add --target T2 or PD.")
 
-    from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.inference.back_ends import select_inference_device
     from SAMI2ILib.inference.model_loader import load_model
     from SAMI2ILib.inference.translate import check_contrasts
     from SAMI2ILib.weights.store import Store
 
-    device = select_device(device_request or args.device, args.precision)
-    console.start(device.description, device.reason)
-    model = load_model(args.model or Store().choose(args.source or "T1", args.target).path)
-    check_contrasts(model, args.source, args.target)
-    return model, _make_predictor(model, device, args, console)
+    device = select_inference_device(device_request or args.device, args.precision, args.backend)
+    listener = _Listener()
+    try:
+        model = load_model(args.model or Store().choose(args.source or "T1", args.target).path)
+        check_contrasts(model, args.source, args.target)
+        predictor = _make_predictor(model, device, args, listener)
+    except Sami2iError:
+        console.start(device.description, device.reason)
+        raise
+    back_end = predictor.back_end
+    console.start(device.description, device.reason, back_end.to_json() if back_end else None)
+    listener.tell(console)
+    return model, predictor
 
 
 def load_ensemble(
     args: argparse.Namespace,
     console: Console,
     model: "LoadedModel",
-    predictor: "TorchPredictor",
+    predictor: "PlacedPredictor",
 ) -> "Ensemble | None":
     """Load the further models of an ensemble, where one was asked for.
 
@@ -96,24 +108,47 @@ def load_ensemble(
     from SAMI2ILib.inference.model_loader import load_model
 
     others = [load_model(reference) for reference in args.ensemble_with]
+    listener = _Listener()
+    listener.tell(console)
     members = [
-        Member(other, _make_predictor(other, predictor.device, args, console)) for other in others
+        Member(other, _make_predictor(other, predictor.device, args, listener)) for other in others
     ]
     ensemble = Ensemble([Member(model, predictor), *members])
     console.note(f"Uncertainty from {ensemble.passes} passes over each volume.")
     return ensemble
 
 
-def _make_predictor(
-    model: "LoadedModel", device: "Device", args: argparse.Namespace, console: Console
-) -> "TorchPredictor":
-    from SAMI2ILib.inference.predictor import TorchPredictor
+class _Listener:
+    """Keeps what a predictor has to say until the console has said where the work runs."""
 
-    return TorchPredictor(
+    def __init__(self) -> None:
+        self._console: Console | None = None
+        self._kept: list[Notice] = []
+
+    def hear(self, notice: "Notice") -> None:
+        if self._console is None:
+            self._kept.append(notice)
+        else:
+            self._console.warn(notice.code, notice.message)
+
+    def tell(self, console: Console) -> None:
+        self._console = console
+        for notice in self._kept:
+            console.warn(notice.code, notice.message)
+
+
+def _make_predictor(
+    model: "LoadedModel", device: "Device", args: argparse.Namespace, listener: _Listener
+) -> "PlacedPredictor":
+    from SAMI2ILib.inference.back_ends import make_predictor
+
+    return make_predictor(
         model.network,
         device,
+        model.spec.preprocessing.slice_shape,
+        args.backend,
         args.batch_size,
-        on_notice=lambda notice: console.warn(notice.code, notice.message),
+        listener.hear,
     )
 
 

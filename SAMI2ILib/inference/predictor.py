@@ -3,7 +3,9 @@
 A `Predictor` is all that `translate` asks of a back end.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +41,52 @@ class Predictor(Protocol):
         """Translate (B, C, H, W) float32 in [0, 1] to (B, H, W) float32 in [0, 1]."""
 
 
+@dataclass(frozen=True)
+class BackEnd:
+    """What runs a network, and how close it was to the reference when it was loaded.
+
+    Attributes:
+        name: "torch" or "openvino".
+        version: Of that package.
+        reason: Why this one, as a clause.
+        agreement_db: PSNR to torch in float32 on the CPU at a range of 1, on one slice; None where
+            that is what runs.
+        worst_pixel: Greatest difference of a pixel there.
+    """
+
+    name: str
+    version: str
+    reason: str
+    agreement_db: float | None = None
+    worst_pixel: float | None = None
+
+    def to_json(self) -> dict[str, str | float | None]:
+        """Give the fields as JSON values; an agreement without any difference is null."""
+        decibels = self.agreement_db
+        return {
+            "name": self.name,
+            "version": self.version,
+            "reason": self.reason,
+            "agreement_db": None
+            if decibels is None or not math.isfinite(decibels)
+            else round(decibels, 1),
+            "worst_pixel": self.worst_pixel,
+        }
+
+
+class PlacedPredictor(Predictor, Protocol):
+    """A predictor that says where and by what it runs; `back_ends.make_predictor` makes it."""
+
+    back_end: BackEnd | None
+
+    @property
+    def device(self) -> Device:
+        """Where it runs now."""
+
+    def return_to_chosen_device(self) -> None:
+        """Try a GPU again after its memory ran out."""
+
+
 class TorchPredictor:
     """The network on torch, in the device's precision.
 
@@ -57,6 +105,7 @@ class TorchPredictor:
         batch_size: int | None = None,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
     ) -> None:
+        self.back_end: BackEnd | None = None
         self._network = network.eval()
         self._chosen = device
         self._batch_size = batch_size or 1

@@ -10,6 +10,7 @@ from SAMI2ILib.atomic import write_text
 from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
+from SAMI2ILib.inference.predictor import BackEnd
 from SAMI2ILib.inference.translate import Translation
 
 SIDECAR_VERSION = 1
@@ -21,6 +22,7 @@ def describe(
     device: Device,
     source: dict[str, Any],
     ensemble: Ensemble | None = None,
+    back_end: BackEnd | None = None,
 ) -> dict[str, Any]:
     """Say how a synthetic volume came about.
 
@@ -30,6 +32,7 @@ def describe(
         device: Where it ran.
         source: From `describe_source_file`, or the panel's name of the source node.
         ensemble: What translated it, where that was more than one pass of one model.
+        back_end: What the network ran on.
 
     Returns:
         JSON-ready fields. They hold file names only: no folder, no patient's name or number.
@@ -65,6 +68,7 @@ def describe(
         ],
         "software": {"name": SOFTWARE_NAME, "version": VERSION},
         "device": {"name": device.description, "precision": device.precision},
+        **({"back_end": back_end.to_json()} if back_end else {}),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

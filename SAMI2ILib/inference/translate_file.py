@@ -12,7 +12,7 @@ from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.output_files import sidecar_path, uncertainty_path
-from SAMI2ILib.inference.predictor import TorchPredictor
+from SAMI2ILib.inference.predictor import PlacedPredictor
 from SAMI2ILib.inference.provenance import describe, describe_uncertainty, write_sidecar
 from SAMI2ILib.inference.source_file import read_source
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
@@ -42,7 +42,7 @@ def translate_file(
     source: Path,
     output: Path,
     model: LoadedModel,
-    predictor: TorchPredictor,
+    predictor: PlacedPredictor,
     series_uid: str | None = None,
     working_output: Path | None = None,
     on_progress: Progress = lambda _stage, _done, _total: None,
@@ -82,7 +82,7 @@ def translate_file(
     else:
         translation = ensemble.translate(volume, options, on_progress, is_cancelled)
     on_progress("write", 0, 1)
-    record = describe(translation, model, predictor.device, fields, ensemble)
+    record = describe(translation, model, predictor.device, fields, ensemble, predictor.back_end)
     if working_output is not None and translation.working is not None:
         save_translation(translation.working, record, working_output)
     doubt = translation.uncertainty

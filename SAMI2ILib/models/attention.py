@@ -17,7 +17,7 @@ FUSED_BATCH_LIMIT = 65535
 """CUDA's fused kernels take no larger batch; sixteen 256x256 slices in windows of 4 are 65536."""
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
     """Weight values by the softmax of the scaled products of queries and keys.
 
     Short sequences on a CPU, that is windows, go through plain matrix products, and so do parts
@@ -28,47 +28,54 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         query: (N, heads, T, D) float.
         key: (N, heads, S, D) float.
         value: (N, heads, S, D) float.
+        scale: Of the products; D ** -0.5 when None.
 
     Returns:
         (N, heads, T, D) of the values' dtype.
     """
     if query.device.type == "cpu":
         if key.shape[-2] <= PLAIN_ATTENTION_TOKENS:
-            return attend_plain(query, key, value)
+            return attend_plain(query, key, value, scale)
         keeps_scores = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
         if query.dtype == torch.bfloat16 and not keeps_scores:
-            return attend_in_parts(query, key, value)
+            return attend_in_parts(query, key, value, scale)
     if query.shape[0] <= FUSED_BATCH_LIMIT:
-        return F.scaled_dot_product_attention(query, key, value)
+        return F.scaled_dot_product_attention(query, key, value, scale=scale)
     parts = zip(
         *(torch.split(tensor, FUSED_BATCH_LIMIT) for tensor in (query, key, value)), strict=True
     )
-    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+    return torch.cat([F.scaled_dot_product_attention(q, k, v, scale=scale) for q, k, v in parts])
 
 
-def attend_plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_plain(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
     """Compute `attend` as product, softmax, product.
 
     Args:
         query: (N, heads, T, D) float.
         key: (N, heads, S, D) float.
         value: (N, heads, S, D) float.
+        scale: As in `attend`.
 
     Returns:
         (N, heads, T, D) of the values' dtype.
     """
     # Scaling the query costs T x D products, scaling the scores T x S.
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (..., T, S)
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
+    scores = (query if scale == 1 else query * scale) @ key.transpose(-2, -1)  # (..., T, S)
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 
-def attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_in_parts(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
+) -> Tensor:
     """Compute `attend` for some queries after others, so that few scores are held at a time.
 
     Args:
         query: (N, heads, T, D) float.
         key: (N, heads, S, D) float.
         value: (N, heads, S, D) float.
+        scale: As in `attend`.
 
     Returns:
         (N, heads, T, D) of the values' dtype.
@@ -77,7 +84,7 @@ def attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     parts = torch.split(query, max(1, PART_SCORES // scores_a_query), dim=2)
     # Heads lie side by side in memory; each part would copy keys and values anew.
     key, value = key.contiguous(), value.contiguous()
-    return torch.cat([attend_plain(part, key, value) for part in parts], dim=2)
+    return torch.cat([attend_plain(part, key, value, scale) for part in parts], dim=2)
 
 
 def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -69,6 +69,11 @@ class Preprocessing:
     context_slices: int = 1
     skull: Skull = "both"
 
+    @property
+    def slice_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the network sees at a time."""
+        return self.context_slices, self.size, self.size
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:

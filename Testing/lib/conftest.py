@@ -1,6 +1,6 @@
 """Small real things that many tests need: a phantom, a tiny model file, a private store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,15 @@ def private_store(
     folder = tmp_path_factory.mktemp("store")
     monkeypatch.setenv("SAMI2I_MODELS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nor what is cached; the tests of one run share it, as a user's commands do."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMI2I_CACHE_DIR", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from SAMI2ILib.inference.output_files import (
     sidecar_path,
     uncertainty_path,
 )
-from SAMI2ILib.inference.predictor import TorchPredictor
+from SAMI2ILib.inference.predictor import PlacedPredictor
 from SAMI2ILib.inference.provenance import describe, describe_ensemble
 from SAMI2ILib.inference.source_file import describe_source_file, read_source
 from SAMI2ILib.inference.translate import (
@@ -87,7 +87,7 @@ class CohortRun:
 
     folder: Path
     model: LoadedModel
-    predictor: TorchPredictor
+    predictor: PlacedPredictor
     on_outcome: Callable[[Outcome, bool], None] = lambda _outcome, _was_there: None
     on_error: Callable[[Exception], None] = lambda _error: None
     ensemble: Ensemble | None = None
@@ -156,7 +156,14 @@ class CohortRun:
             started = time.perf_counter()
             translation = self._translate(ready.prepared)
             device = self.predictor.device
-            record = describe(translation, self.model, device, ready.source, self.ensemble)
+            record = describe(
+                translation,
+                self.model,
+                device,
+                ready.source,
+                self.ensemble,
+                self.predictor.back_end,
+            )
             record |= case.sidecar_fields
             seconds = {"read": ready.seconds, "translate": time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - a bad case must not stop the others

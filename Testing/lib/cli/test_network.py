@@ -28,7 +28,7 @@ def run_without_network(code, *arguments, monkeypatch):
         [sys.executable, "-c", REFUSE_NETWORK + code, *map(str, arguments)],
         cwd=REPOSITORY,
         capture_output=True,
-        text=True,
+        encoding="utf-8",  # a progress bar is drawn with blocks
         check=False,
     )
 

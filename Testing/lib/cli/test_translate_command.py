@@ -52,12 +52,16 @@ def test_json_progress_is_one_object_a_line_from_start_to_result(
         "--progress", "json", "--device", "cpu",
     )  # fmt: skip
     events = outcome.events
+    back_end = events[0].pop("back_end")
     assert events[0] == {
         "event": "start",
         "protocol": 1,
         "device": "CPU",
         "reason": "it was asked for",
     }
+    assert back_end["name"] in ("openvino", "torch")
+    assert back_end["agreement_db"] >= 45
+    assert events[-1]["back_end"] == back_end
     assert events[-1]["event"] == "result"
     assert Path(events[-1]["output"]).is_file()
     counts = [e["done"] for e in events if e.get("stage") == "translate"]

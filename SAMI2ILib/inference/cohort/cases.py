@@ -189,7 +189,7 @@ def _in_table(table: Path, target: str) -> Iterable[Case]:
         source = table.parent / row["source"]
         name = row.get("name", "") or image_stem(source)
         if not row["source"] or not _is_safe_name(name):
-            problem = f"the name {name!r} cannot be a file's" if row["source"] else "no source"
+            problem = f"the name {name[:60]!r} cannot be a file's" if row["source"] else "no source"
             raise InputError(
                 f"Row {number} of {table.name!r} below its header: {problem}.",
                 "Fill the columns `source` (a path) and `name` (no folder in it).",

@@ -193,3 +193,10 @@ def test_another_data_set_is_not_described_anew(make_files, tmp_path, text):
     (tmp_path / "out/dataset_description.json").write_text(text)
     with pytest.raises(InputError, match="'out' is another data set"):
         write_description(tmp_path / "out", data_set, ())
+
+
+def test_endless_name_in_a_table_makes_no_endless_message(tmp_path):
+    (tmp_path / "c.csv").write_text(f"source,name\na.nii,a:{'b' * 30_000}\n")
+    with pytest.raises(InputError, match="cannot be a file's") as caught:
+        find_cases(tmp_path / "c.csv", tmp_path / "out", "T1", "T2")
+    assert len(str(caught.value)) < 300

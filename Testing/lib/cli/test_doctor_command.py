@@ -99,6 +99,7 @@ def test_doctor_is_ready_on_a_gpu(run, model, monkeypatch):
     code, fields, _text = run()
     assert code == 0
     assert fields["status"] == "Ready: NVIDIA RTX A5000 (CUDA 0)"
+    assert fields["back_end"] == {"name": "torch", "reason": "the GPU is torch's"}
     assert fields["bf16"] is True
 
 
@@ -109,6 +110,7 @@ def test_doctor_prints_one_json_object(run, model):
     assert fields["version"] == VERSION
     assert fields["packages"]["torch"] == "1.2"
     assert fields["back_ends"] == ["torch", "openvino"]
+    assert fields["back_end"] == {"name": "openvino", "reason": "it is the fastest on a CPU"}
     assert fields["store"]["user"] == ["mine"]
     assert fields["store"]["free_bytes"] > 0
 
@@ -120,6 +122,7 @@ def test_doctor_prints_aligned_lines(run, model, monkeypatch, private_store):
     lines = text.splitlines()
     assert lines[0] == "status        Ready on the CPU because no CUDA device was found."
     assert "openvino      not installed" in lines
+    assert "back end      torch: OpenVINO is not installed" in lines
     assert "free disk     12.3 GB" in lines
     assert f"store         {private_store}" in lines
     assert {line[12:14] for line in lines} == {"  "}

@@ -1,20 +1,18 @@
 """What all generators of the compared systems have in common: their input, sizes and range."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from SAMI2ILib.errors import InputError, ShapeError
-from SAMI2ILib.models.config_json import check_integer, config_from_json, config_to_json
+from SAMI2ILib.models.config_json import JsonConfig, check_integer
 from SAMI2ILib.models.slice_size import check_size
 
 
 @dataclass(frozen=True)
-class SliceConfig:
+class SliceConfig(JsonConfig):
     """What every generator's sizes begin with.
 
     Args:
@@ -37,25 +35,6 @@ class SliceConfig:
     def size_multiple(self) -> int:
         """Heights and widths of slices must be multiples of this number of pixels."""
         return 1
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return config_to_json(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Build a configuration from what `to_json` returned.
-
-        Args:
-            values: One entry per field; those with a default may be absent.
-
-        Returns:
-            The validated configuration.
-
-        Raises:
-            InputError: An entry is unknown or not allowed.
-        """
-        return config_from_json(cls, values)
 
 
 class Generator(nn.Module, ABC):

@@ -1,6 +1,6 @@
 """CLIP's image encoders in the place of SAM2's trunk, for the comparison of encoders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models.clip import ClipConfig, ClipTower
-from SAMI2ILib.models.config_json import check_integers, config_from_json, config_to_json
+from SAMI2ILib.models.config_json import JsonConfig, check_integers
 from SAMI2ILib.models.encoder import Encoder
 from SAMI2ILib.models.variants import HIERA_VARIANTS, STAGES
 
@@ -21,7 +21,7 @@ NORM_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
-class ClipEncoderConfig:
+class ClipEncoderConfig(JsonConfig):
     """A CLIP image encoder with its projections.
 
     Args:
@@ -48,22 +48,6 @@ class ClipEncoderConfig:
     def clip(self) -> ClipConfig:
         """Which CLIP."""
         return ClipConfig(self.model, self.pretrained)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return config_to_json(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "ClipEncoderConfig":
-        """Build a configuration from what `to_json` returned.
-
-        Args:
-            values: One entry per field; those with a default may be absent.
-
-        Raises:
-            InputError: An entry is unknown, missing or not allowed.
-        """
-        return config_from_json(cls, values)
 
 
 class ClipPyramid(nn.Module):

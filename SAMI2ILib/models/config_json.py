@@ -2,70 +2,54 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Self
 
 from SAMI2ILib.errors import InputError
 
 
-class _Dataclass(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+@dataclasses.dataclass(frozen=True)
+class JsonConfig:
+    """Base of the frozen dataclasses of numbers, booleans, texts and tuples in model files."""
 
-
-ConfigT = TypeVar("ConfigT", bound=_Dataclass)
-
-
-def config_to_json(config: _Dataclass) -> dict[str, Any]:
-    """Turn a configuration into plain JSON values; tuples become lists.
-
-    Args:
-        config: An instance of a frozen dataclass of numbers, booleans and tuples of integers.
-
-    Returns:
-        One entry per field.
-    """
-    values = {
-        field.name: getattr(config, field.name) for field in config.__dataclass_fields__.values()
-    }
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
-    }
-
-
-def config_from_json(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
-    """Build a configuration from JSON values; the inverse of `config_to_json`.
-
-    A field that has a default may be absent, so that files written before the field existed
-    stay readable.
-
-    Args:
-        kind: The dataclass to build; it validates itself.
-        values: One entry per field, lists where the field is a tuple.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        InputError: An entry is unknown or missing, or the dataclass refuses a value.
-    """
-    fields = kind.__dataclass_fields__
-    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-    if not isinstance(values, Mapping):
-        raise InputError(
-            f"{kind.__name__} must be a JSON object of its fields, got {type(values).__name__}."
-        )
-    if unknown := sorted(set(values) - set(fields)):
-        raise InputError(
-            f"{kind.__name__} has no field {', '.join(unknown)}; it has {', '.join(fields)}.",
-            "Update this software if the file comes from a newer version.",
-        )
-    if missing := sorted(required - set(values)):
-        raise InputError(f"{kind.__name__} lacks the field {', '.join(missing)}.")
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values; tuples become lists."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            n: list(value) if isinstance(value, tuple) else value for n, value in values.items()
         }
-    )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Build a configuration from what `to_json` returned.
+
+        A field that has a default may be absent, so that files written before the field existed
+        stay readable.
+
+        Args:
+            values: One entry per field, lists where the field is a tuple.
+
+        Returns:
+            The validated configuration.
+
+        Raises:
+            InputError: An entry is unknown or missing, or the dataclass refuses a value.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+        if not isinstance(values, Mapping):
+            raise InputError(
+                f"{cls.__name__} must be a JSON object of its fields, got {type(values).__name__}."
+            )
+        if unknown := sorted(set(values) - set(fields)):
+            raise InputError(
+                f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(fields)}.",
+                "Update this software if the file comes from a newer version.",
+            )
+        if missing := sorted(required - set(values)):
+            raise InputError(f"{cls.__name__} lacks the field {', '.join(missing)}.")
+        return cls(
+            **{n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        )
 
 
 def check_integer(name: str, value: object, minimum: int) -> None:

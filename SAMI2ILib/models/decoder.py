@@ -1,7 +1,7 @@
 """The decoder: three fusion blocks with mask unit attention, one convolution, sigmoid."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.models.config_json import (
+    JsonConfig,
     check_boolean,
     check_integer,
     check_integers,
-    config_from_json,
-    config_to_json,
 )
 from SAMI2ILib.models.detail_branch import DetailBranch
 from SAMI2ILib.models.mask_unit_attention import MaskUnitAttention
@@ -29,7 +28,7 @@ token of its own."""
 
 
 @dataclass(frozen=True)
-class DecoderConfig:
+class DecoderConfig(JsonConfig):
     """Sizes of the decoder. Tuples of three follow the blocks as they run, coarsest first.
 
     Args:
@@ -135,25 +134,6 @@ class DecoderConfig:
             heads=encoder.heads[-2::-1],
             **options,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return config_to_json(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "DecoderConfig":
-        """Build a configuration from what `to_json` returned.
-
-        Args:
-            values: One entry per field; those with a default may be absent.
-
-        Returns:
-            The validated configuration.
-
-        Raises:
-            InputError: An entry is unknown, missing or not allowed.
-        """
-        return config_from_json(cls, values)
 
 
 class MaskUnitLayer(nn.Module):

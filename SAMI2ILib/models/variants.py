@@ -1,15 +1,12 @@
 """Sizes of the Hiera trunk: the four of SAM2 and the small one of the bundled models."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models.config_json import (
+    JsonConfig,
     check_integer,
     check_integers,
-    config_from_json,
-    config_to_json,
 )
 
 STAGES = 4
@@ -20,7 +17,7 @@ STRIDE_4_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
-class HieraConfig:
+class HieraConfig(JsonConfig):
     """Arguments of SAM2's `Hiera`, under the names that `sam2` gives them.
 
     The arguments that say where weights come from (`weights_path`) and which maps are returned
@@ -74,25 +71,6 @@ class HieraConfig:
     def heads(self) -> tuple[int, ...]:
         """Attention heads of the four stages, finest first."""
         return _grow(self.num_heads, self.head_mul)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return config_to_json(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "HieraConfig":
-        """Build a configuration from what `to_json` returned.
-
-        Args:
-            values: One entry per field; those with a default may be absent.
-
-        Returns:
-            The validated configuration.
-
-        Raises:
-            InputError: An entry is unknown, missing or not allowed.
-        """
-        return config_from_json(cls, values)
 
     def _check_types(self) -> None:
         check_integer("embed_dim", self.embed_dim, 1)

@@ -5,6 +5,7 @@
 #   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
 #   make fuzz CASES=100000              read so many hostile files (default 20,000)
 #   make screenshots                    take the pictures of the Slicer panel again, two for Resources/
+#   make models REAL=pairs LABELS=maps  train the bundled models again: hours; see below
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
 REQUIREMENTS := SAMI2ILib/assets/requirements
 
-.PHONY: demo test test-slow fuzz screenshots lint format clean
+.PHONY: demo test test-slow fuzz screenshots models lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
@@ -39,6 +40,60 @@ lint: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The bundled models from nothing, in out/models: simulate, prepare, train stage by stage, collect. What
+# is done is not done again, and what was interrupted goes on; a changed recipe needs its run removed.
+#   REAL=FOLDER      real pairs, one folder a subject, named as the recipes name them
+#   LABELS=FOLDER    head label maps; without them all anatomy comes from the MNI152 maps
+#   RECIPES=FOLDER   other bundled-1.toml, -2 and -3
+# A trial in minutes: make models REAL=pairs PROTOCOL_HEADS=1 VARIED_HEADS=1 TRAIN="--steps 2"
+REAL ?=
+LABELS ?=
+RECIPES ?= docs/reference/recipes
+PROTOCOL_HEADS ?= 40
+VARIED_HEADS ?= 162
+TRAIN ?=
+MODELS := out/models
+SAMI2I := $(BIN)/python -m SAMI2ILib
+SIMULATE := $(SAMI2I) simulate cohort $(if $(LABELS),--labels "$(LABELS)" --heads 1-16)
+PREPARE := --grid T1 --slices-by head --keep-incomplete --test 0 --validation 0
+
+# What each stage learns from, and from where it goes on.
+STAGE_1 := --data protocol=$(MODELS)/protocol-set --data varied=$(MODELS)/varied-set \
+  --data real=$(MODELS)/real-set
+STAGE_2 := $(STAGE_1) --start-from $(MODELS)/run-1
+STAGE_3 := $(STAGE_1) --start-from $(MODELS)/run-2
+# Whose model files are the result; of files with one name the last run's.
+COLLECT := run-3
+
+models: $(MODELS)/.run-3
+	mkdir -p $(MODELS)/files && rm -f $(MODELS)/files/*
+	for run in $(COLLECT); do cp $(MODELS)/$$run/*.safetensors $(MODELS)/files/ || exit 1; done
+	ls -l $(MODELS)/files
+
+$(MODELS)/.run-1: $(foreach set,protocol varied real,$(MODELS)/.$(set)-set)
+$(MODELS)/.run-2: $(MODELS)/.run-1
+$(MODELS)/.run-3: $(MODELS)/.run-2
+$(MODELS)/.run-%: $(RECIPES)/bundled-%.toml
+	$(SAMI2I) train $< -o $(MODELS)/run-$* $(STAGE_$*) $(TRAIN)
+	touch $@
+
+$(MODELS)/.protocol: | $(VENV)/.installed
+	$(SIMULATE) -n $(PROTOCOL_HEADS) --vary ixi --seed 5 $(if $(LABELS),--mni-share 0.25) -o $(MODELS)/protocol
+	touch $@
+
+$(MODELS)/.varied: | $(VENV)/.installed
+	$(SIMULATE) -n $(VARIED_HEADS) --vary wide --seed 1 $(if $(LABELS),--mni-share 0.2) -o $(MODELS)/varied
+	touch $@
+
+$(MODELS)/.protocol-set $(MODELS)/.varied-set: $(MODELS)/.%-set: $(MODELS)/.%
+	$(SAMI2I) prepare pairs $(MODELS)/$* -o $(MODELS)/$*-set $(PREPARE)
+	touch $@
+
+$(MODELS)/.real-set: | $(VENV)/.installed
+	@test -d "$(REAL)" || { echo "Say where the real pairs lie: make models REAL=FOLDER"; exit 1; }
+	$(SAMI2I) prepare pairs "$(REAL)" -o $(MODELS)/real-set $(PREPARE)
+	touch $@
 
 clean:
 	rm -rf $(VENV) out build

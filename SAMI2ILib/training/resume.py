@@ -10,11 +10,13 @@ from torch import Tensor
 
 from SAMI2ILib.errors import InputError, ModelError
 from SAMI2ILib.training.checkpoint import BEST_NAME, load_checkpoint, read_checkpoint
-from SAMI2ILib.training.config import BUDGET_KEYS, MACHINE_KEYS, TrainingConfig
+from SAMI2ILib.training.config import BUDGET_KEYS, MACHINE_KEYS, DataSource, TrainingConfig
 from SAMI2ILib.training.schedule import TrainingState
 from SAMI2ILib.training.selection import Selection
 from SAMI2ILib.training.session import TERMS, Session
 from SAMI2ILib.training.starting_weights import StartingWeights
+
+_ABSENT = object()
 
 
 def facts_of(selection: Selection, weights: StartingWeights) -> dict[str, Any]:
@@ -48,6 +50,26 @@ def identity_of(config: TrainingConfig, facts: dict[str, Any]) -> str:
     return json.dumps(table | facts, sort_keys=True)
 
 
+def changed_keys(before: str, now: str) -> list[str]:
+    """Name the keys in which two identities differ.
+
+    An option that is newer than the first of them was at its default then.
+
+    Args:
+        before: Of a checkpoint, perhaps of an older version.
+        now: Of the configuration that asks.
+
+    Returns:
+        Names like "seed" or "decoder.depth"; an entry of a list by its number.
+    """
+    old, new = _flat(json.loads(before)), _flat(json.loads(now))
+    sources = (DataSource(""),) * len(json.loads(now)["data"])
+    defaults = _flat(json.loads(json.dumps(asdict(TrainingConfig("", sources)))))
+    changed = [key for key, value in old.items() if new.get(key, _ABSENT) != value]
+    newer = [key for key in new if key not in old]
+    return changed + [key for key in newer if new[key] != defaults.get(key, _ABSENT)]
+
+
 def resume(
     session: Session, content: dict[str, Any] | None, identity: str, folder: Path
 ) -> tuple[TrainingState, Tensor]:
@@ -69,9 +91,7 @@ def resume(
     targets = len(session.config.targets)
     if content is None:
         return TrainingState(), torch.zeros(len(TERMS) + 1, targets, device=session.device)
-    before, now = json.loads(content["identity"]), json.loads(identity)
-    # an option that is newer than the checkpoint was at its default then
-    changed = [key for key, value in before.items() if now.get(key) != value]
+    changed = changed_keys(content["identity"], identity)
     if changed:
         raise InputError(
             f"{folder} holds a run of another configuration: {', '.join(changed)} differ.",
@@ -110,3 +130,15 @@ def start_with(session: Session, folder: Path) -> None:
         ) from error
     if session.average is not None:
         session.average.load(session.trained_weights())
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """The plain values in nested tables, and lists of tables, by dotted names."""
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        value = {str(number): entry for number, entry in enumerate(value)}
+    if not isinstance(value, dict):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        flat |= _flat(entry, f"{name}.{key}" if name else key)
+    return flat

@@ -180,7 +180,7 @@ def test_run_of_another_recipe_in_a_folder_is_refused_and_the_rest_goes_on(
     changed(asked, "batch = 1", "batch = 2", "unet-fold.toml")
     code, out, err = crossvalidate("--job", "unet-all", "--job", "lookup-table-measured-bert")
     assert code == 1
-    assert "another configuration: optimization differ" in err
+    assert "another configuration: optimization.batch differ" in err
     assert "1 of 2 jobs are done" in out
 
 

@@ -30,6 +30,7 @@ COMMANDS = (
     "calibrate",
     "crossvalidate",
     "demo",
+    "reproduce",
     "bench",
 )
 

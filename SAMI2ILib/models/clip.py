@@ -166,6 +166,21 @@ def load_clip(checkpoint: Path, config: ClipConfig, image_size: int | None = Non
     return _create(config, Path(checkpoint), image_size)
 
 
+def draw_clip(config: ClipConfig) -> dict[str, Tensor]:
+    """Draw random weights of a whole CLIP, as a checkpoint of `open_clip` holds them.
+
+    Raises:
+        InputError: `open_clip` knows no such size.
+        MissingError: The `open_clip` package is not installed.
+    """
+    pretrained_options(config)
+    with _quiet_log(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = import_open_clip().create_model(config.model, pretrained=None)
+    state: dict[str, Tensor] = model.state_dict()
+    return state
+
+
 def pretrained_options(config: ClipConfig) -> dict[str, Any]:
     """What `open_clip` records of a training: where its weights are, activation, mean, deviation.
 

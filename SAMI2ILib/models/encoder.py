@@ -107,10 +107,11 @@ class Encoder(nn.Module):
         """
         self._check(slices)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self._encode(slices)
+            features = self.trunk_maps(slices)
         return features if self.projection is None else self.projection(features)
 
-    def _encode(self, slices: Tensor) -> list[Tensor]:
+    def trunk_maps(self, slices: Tensor) -> list[Tensor]:
+        """What the trunk makes of slices of `forward`, before any projection, finest first."""
         if self.upscale > 1:
             slices = F.interpolate(
                 slices, scale_factor=self.upscale, mode="bilinear", align_corners=False

@@ -106,6 +106,7 @@ class Plan:
         self.root, self.jobs = root, tuple(jobs)
         self._numbers: dict[str, int] = {}
         self._digests: dict[str, str] = {}
+        self._known_done: set[str] = set()
         for number, job in enumerate(self.jobs, start=1):
             self._check(job)
             self._numbers[job.id] = number
@@ -159,8 +160,10 @@ class Plan:
         return dict(record["result"])
 
     def is_done(self, job_id: str) -> bool:
-        """Whether a job is done with this configuration."""
-        return self._done(job_id) is not None
+        """Whether a job is done with this configuration; what is done once stays so."""
+        if job_id not in self._known_done and self._done(job_id) is not None:
+            self._known_done.add(job_id)
+        return job_id in self._known_done
 
     def state(self, job_id: str) -> JobState:
         """Where a job stands now."""

@@ -19,11 +19,11 @@ SMOKE_BANNER: Final = (
 
 _NAMES: Final[Mapping[str, str]] = {"psnr": "PSNR (dB) ↑", "ssim": "SSIM ↑", "nrmse": "NRMSE ↓"}
 _STYLE: Final = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 1250px; margin: 2em auto; padding: 0 1em;
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em;
   color: #1b1b1b; background: #fff; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; }
-th, td { padding: 3px 9px; text-align: right; white-space: nowrap; }
+th, td { padding: 3px 6px; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 1px solid #333; } thead tr:first-child th { border-bottom: none; }
 th.group, td.first { border-left: 1px solid #bbb; }

@@ -19,6 +19,7 @@ from SAMI2ILib.errors import as_sami2i_error
 COMMANDS = (
     "translate",
     "translate-cohort",
+    "check",
     "models",
     "doctor",
     "compare",

@@ -31,6 +31,15 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_checks_argument(parser: argparse.ArgumentParser) -> None:
+    """Define what becomes of an input that is unlike those of the model."""
+    parser.add_argument(
+        "--checks", choices=("off", "warn", "strict"), default="warn",
+        help="look whether the input is a head in the model's source contrast, whole and without "
+        "artifacts: warn (default), refuse a doubtful one (strict), or do not look (off)",
+    )  # fmt: skip
+
+
 def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options of an uncertainty map."""
     parser.add_argument(

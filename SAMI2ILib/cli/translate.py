@@ -5,11 +5,13 @@ from pathlib import Path
 
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.model_options import (
+    add_checks_argument,
     add_ensemble_arguments,
     add_model_arguments,
     load_chosen,
     load_ensemble,
 )
+from SAMI2ILib.imaging.notice import Notice
 
 HELP = "Make a T2 or PD volume from a T1 volume."
 
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_model_arguments(parser)
     add_ensemble_arguments(parser)
+    add_checks_argument(parser)
     parser.add_argument("--series", help="UID of one DICOM series of the folder")
     parser.add_argument(
         "--working-grid", type=Path, metavar="FILE",
@@ -43,6 +46,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     )
     from SAMI2ILib.inference.translate_file import translate_file
 
+    said: list[Notice] = []
+
+    def warn(notice: Notice) -> None:
+        said.append(notice)
+        console.warn(notice.code, notice.message)
+
     model, predictor = load_chosen(args, console)
     output = output_path(args.input, args.output, model.spec.target_contrast)
     check_output(output, args.input)
@@ -55,10 +64,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         check_apart(uncertainty_path(output), args.working_grid)
     saved = translate_file(
         args.input, output, model, predictor, args.series, args.working_grid, console.progress,
-        ensemble=ensemble,
+        ensemble=ensemble, checks=args.checks, on_notice=warn,
     )  # fmt: skip
     for notice in saved.translation.notices:
-        console.warn(notice.code, notice.message)
+        if notice not in said:
+            warn(notice)
     console.say(f"{saved.output}\n{saved.sidecar}")
     files = {"output": str(saved.output), "sidecar": str(saved.sidecar)}
     if saved.uncertainty is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.model_options import (
+    add_checks_argument,
     add_ensemble_arguments,
     add_model_arguments,
     load_chosen,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_model_arguments(parser)
     add_ensemble_arguments(parser)
+    add_checks_argument(parser)
     parser.add_argument(
         "--pattern", metavar="GLOB", help="which files of the folder, such as '*/mprage.nii.gz'"
     )
@@ -65,9 +67,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         write_description(args.output, cohort.bids_root, (TABLE_NAME, f"{LOG_FOLDER}/"))
     report = _Report(console, len(cases), debug=args.debug)
     try:
-        CohortRun(args.output, model, predictor, report.outcome, report.error, ensemble).translate(
-            cases
+        run = CohortRun(
+            args.output, model, predictor, report.outcome, report.error, ensemble, args.checks
         )
+        run.translate(cases)
     finally:
         if args.output.is_dir():
             write_table(args.output, cohort.cases, spec.target_contrast, model.sha256)

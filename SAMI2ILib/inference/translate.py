@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from SAMI2ILib.checks.quality import FEW_SLICES
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
 from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
 from SAMI2ILib.imaging.normalized import NormalizedVolume, normalize_volume
@@ -20,7 +21,6 @@ from SAMI2ILib.inference.predictor import Predictor, TorchPredictor
 from SAMI2ILib.inference.views import STRAIGHT, View
 from SAMI2ILib.weights import Preprocessing
 
-FEW_SLICES = 8
 TILE_OVERLAP_FRACTION = 0.25
 
 Progress = Callable[[str, int, int], None]

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from SAMI2ILib.atomic import atomic_path, exclusive, make_folder, remove_leftovers
+from SAMI2ILib.checks import Checks, with_doubts
 from SAMI2ILib.imaging.io import write_volume
+from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
@@ -48,6 +50,8 @@ def translate_file(
     on_progress: Progress = lambda _stage, _done, _total: None,
     is_cancelled: Callable[[], bool] = lambda: False,
     ensemble: Ensemble | None = None,
+    checks: Checks = "warn",
+    on_notice: Callable[[Notice], None] = lambda _notice: None,
 ) -> SavedTranslation:
     """Read, translate, and write the result with its sidecar.
 
@@ -62,12 +66,15 @@ def translate_file(
         is_cancelled: As in `translate`.
         ensemble: Makes the result and an uncertainty map beside it; `model` and `predictor` are
             those of its first member.
+        checks: As in `with_doubts`.
+        on_notice: Told the doubts about the source before the network runs.
 
     Returns:
         The result and where it lies.
 
     Raises:
-        InputError: The source cannot be read or holds nothing to translate.
+        InputError: The source cannot be read or holds nothing to translate, or it is in doubt and
+            the checks are strict.
         OutputError: The folder cannot be written to or the disk is full; nothing is left.
         CancelledError: `is_cancelled` said so; nothing is left.
         OutOfMemoryError: One slice does not fit anywhere.
@@ -75,6 +82,7 @@ def translate_file(
     remove_leftovers(output.parent)
     on_progress("read", 0, 1)
     volume, fields = read_source(source, series_uid)
+    volume = with_doubts(volume, model.spec, checks, on_notice)
     on_progress("read", 1, 1)
     options = TranslateOptions(keep_working=working_output is not None)
     if ensemble is None:

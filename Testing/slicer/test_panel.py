@@ -34,6 +34,17 @@ def test_research_use_is_said_before_anything_else(panel):
     assert panel.ui.advancedCollapsibleButton.collapsed
 
 
+def test_doubt_of_a_job_is_shown_while_there_is_time_to_cancel_it(panel):
+    panel.run.showStart()
+    for message in ("It looks like a T2.", "It is cut."):
+        panel.run.showEvent({"event": "warning", "code": "x", "message": message})
+    shown = "Warning: It looks like a T2.\nWarning: It is cut."
+    assert panel.ui.messageLabel.text == shown
+    assert panel.ui.messageLabel.visible
+    panel.run.showStart()
+    assert not panel.ui.messageLabel.visible
+
+
 def test_every_control_has_a_tooltip(panel):
     import qt
 

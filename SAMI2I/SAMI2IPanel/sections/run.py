@@ -1,5 +1,6 @@
 """Progress, message and log of a run."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from SAMI2IPanel.i18n import _
@@ -17,19 +18,24 @@ class RunSection:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._progress = Progress()
+        self._warnings: list[str] = []
         self._setBarVisible(False)
         ui.messageLabel.visible = False
 
     def showStart(self) -> None:
         """A job begins: empty log, moving bar."""
         self._progress = Progress()
+        self._warnings = []
         self._ui.logTextEdit.plainText = ""
         self._setMessage("")
         self._setBarVisible(True)
         self._showProgress()
 
     def showEvent(self, event: dict[str, Any]) -> None:
-        """A job says how far it is."""
+        """A job says how far it is, or what it doubts, while there is time to cancel it."""
+        if event.get("event") == "warning":
+            self._warnings.append(str(event.get("message", "")))
+            self._setMessage("\n".join(_doubts(self._warnings)))
         self._progress.add(event)
         self._showProgress()
 
@@ -48,8 +54,7 @@ class RunSection:
         elif outcome.failure:
             self.showFailure(outcome.failure)
         else:
-            doubts = [_("Warning: {text}").format(text=w) for w in (*warnings, *outcome.warnings)]
-            self._setMessage("\n".join([done, *doubts]))
+            self._setMessage("\n".join([done, *_doubts((*warnings, *outcome.warnings))]))
 
     def showFailure(self, failure: Failure) -> None:
         """Say what went wrong and what to do."""
@@ -78,3 +83,7 @@ class RunSection:
     def _setMessage(self, text: str) -> None:
         self._ui.messageLabel.text = text
         self._ui.messageLabel.visible = bool(text)
+
+
+def _doubts(warnings: Iterable[str]) -> list[str]:
+    return [_("Warning: {text}").format(text=text) for text in warnings]

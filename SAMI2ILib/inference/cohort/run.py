@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from SAMI2ILib.atomic import remove_leftovers
+from SAMI2ILib.checks import Checks, with_doubts
 from SAMI2ILib.errors import as_sami2i_error
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.cohort.cases import Case
@@ -83,6 +84,7 @@ class CohortRun:
         on_error: Called with the exception that made a case fail, in any thread.
         ensemble: Makes the results, with an uncertainty map each; `model` and `predictor` are
             those of its first member.
+        checks: As in `with_doubts`; a case that is refused has failed.
     """
 
     folder: Path
@@ -91,6 +93,7 @@ class CohortRun:
     on_outcome: Callable[[Outcome, bool], None] = lambda _outcome, _was_there: None
     on_error: Callable[[Exception], None] = lambda _error: None
     ensemble: Ensemble | None = None
+    checks: Checks = "warn"
 
     def translate(self, cases: Sequence[Case]) -> list[Outcome]:
         """Translate the cases one after the other.
@@ -140,6 +143,7 @@ class CohortRun:
         if earlier is not None:
             return earlier
         volume, source = read_source(case.source, case.series_uid)
+        volume = with_doubts(volume, self.model.spec, self.checks)
         if self.ensemble is not None:
             prepared = self.ensemble.prepare(volume)
         else:

@@ -114,7 +114,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml $(wildcard $(REQUIREMENTS)/*
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) --no-build-isolation -e '.[cpu,figures,test,train]'
+	$(PIP) --no-build-isolation -e '.[bench,cpu,figures,test,train]'
 	$(PIP) --no-build-isolation --only-binary slicer-core,PySide6_Essentials,vtk -e '.[host]' || \
 	  echo "No wheel of slicer-core here: the tests of the Slicer module will be skipped."
 	touch $@

@@ -39,9 +39,22 @@ def build_trunk(config: HieraConfig) -> nn.Module:
     Raises:
         MissingError: The `sam2` package is not installed.
     """
-    trunk: nn.Module = _import_hiera()(**dataclasses.asdict(config))
+    trunk = build_sam2_trunk(config)
     for block in trunk.blocks:  # type: ignore[union-attr]
         block.attn = HieraAttention(block.attn)
+    return trunk
+
+
+def build_sam2_trunk(config: HieraConfig) -> nn.Module:
+    """Build a trunk with random weights whose every layer is `sam2`'s own.
+
+    Args:
+        config: Its size.
+
+    Raises:
+        MissingError: The `sam2` package is not installed.
+    """
+    trunk: nn.Module = _import_hiera()(**dataclasses.asdict(config))
     return trunk
 
 

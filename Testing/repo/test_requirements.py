@@ -41,7 +41,7 @@ def imported_by_the_library():
 def test_doctor_knows_every_package_that_the_library_imports():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    texts = [text for name in ("train", "figures", "cpu") for text in extras[name]]
+    texts = [text for name in ("train", "figures", "cpu", "bench") for text in extras[name]]
     packages = {module.split(".")[0] for module in imported_by_the_library()}
     known = set(REQUIRED) | set(OPTIONAL) | {Requirement(text).name for text in texts}
     assert packages - known == set(COME_ALONG)

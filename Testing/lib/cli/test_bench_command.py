@@ -1,27 +1,75 @@
 """`sami2i bench` gives figures; how large they are is no matter for a test."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from SAMI2ILib.cli import bench
+from SAMI2ILib.benchmark import head
+from SAMI2ILib.benchmark.plan import Plan
+from SAMI2ILib.benchmark.report import BEGIN_MARK, END_MARK
+
+RESULTS = Path(__file__).parents[1] / "benchmark" / "results.json"
 
 
 def test_head_has_the_size_of_a_research_scan():
-    head = bench.benchmark_head()
-    assert head.array_kji.shape == (130, 256, 256)
-    assert head.spacing_mm == pytest.approx((0.9375, 0.9375, 1.25))
-    assert head.array_kji.max() > 0
+    volume = head.benchmark_head()
+    assert volume.array_kji.shape == (130, 256, 256)
+    assert volume.spacing_mm == pytest.approx((0.9375, 0.9375, 1.25))
+    numbers = head.slice_numbers(volume.array_kji, 5)
+    assert len(set(numbers)) == 5
+    assert all(volume.array_kji[n].any() for n in numbers)
 
 
-def test_figures_are_printed_and_written(sami2i, make_head, tiny_model_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "benchmark_head", make_head)
+def test_options_become_the_plan_and_the_figures_are_written(sami2i, tmp_path, monkeypatch):
+    plans = []
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+
+    def run(plan, say):
+        plans.append(plan)
+        say("matrix products")
+        return results
+
+    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
     outcome = sami2i(
-        "bench", "--model", tiny_model_file, "--device", "cpu", "--json", tmp_path / "b.json"
-    )
+        "bench", "--models", "tiny, base_plus", "--arms", "torch-bf16", "--slices", 4,
+        "--minutes", 12, "--threads", 2, "--no-heads", "--no-growth", "--training", "tiny",
+        "--json", tmp_path / "b.json",
+    )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    figures = json.loads((tmp_path / "b.json").read_text())
-    assert figures["model"] == "tiny-t1-t2"
-    assert 0 < figures["import_seconds"] < figures["help_seconds"] + 60
-    assert figures["translated_slices"] <= figures["slices"] == 24
-    assert "peak memory" in outcome.out
+    assert plans == [Plan(("tiny", "base_plus"), ("torch-bf16",), 4, 12.0, 2, False, False, "tiny")]
+    assert json.loads((tmp_path / "b.json").read_text()) == results
+    assert "times naive" in outcome.out
+    assert "matrix products" in outcome.err
+
+
+def test_tables_and_plot_are_made_from_a_file(sami2i, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Speed\n\n{BEGIN_MARK}\n{END_MARK}\n")
+    plot = tmp_path / "plot.png"
+    outcome = sami2i("bench", "--from", RESULTS, "--markdown", page, "--plot", plot)
+    assert outcome.code == 0, outcome.err
+    assert "### SAM-I2I tiny" in page.read_text()
+    assert page.read_text().startswith("# Speed\n")
+    assert plot.stat().st_size > 1000
+    assert sami2i("bench", "--from", RESULTS, "--markdown", tmp_path / "new.md").code == 0
+    assert (tmp_path / "new.md").read_text().startswith(BEGIN_MARK)
+
+
+def test_page_that_cannot_be_read_is_said(sami2i, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(b"\xff\xfe\xfa")
+    outcome = sami2i("bench", "--from", RESULTS, "--markdown", page)
+    assert outcome.code == 2
+    assert "The page 'page.md' cannot be read" in outcome.error_line
+
+
+def test_file_that_is_none_of_a_benchmark_is_refused(sami2i, tmp_path):
+    outcome = sami2i("bench", "--from", tmp_path / "nothing.json")
+    assert outcome.code == 2
+    assert "cannot be read as JSON" in outcome.error_line
+
+
+def test_figures_are_one_json_event(sami2i):
+    outcome = sami2i("bench", "--from", RESULTS, "--progress", "json")
+    assert outcome.events[-1]["format"] == "sami2i-benchmark"

@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-test-slow: $(VENV)/.installed-test
+test-slow: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest -m slow
 
 CASES ?= 20000
@@ -117,4 +117,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --no-build-isolation -e '.[bench,cpu,figures,test,train]'
 	$(PIP) --no-build-isolation --only-binary slicer-core,PySide6_Essentials,vtk -e '.[host]' || \
 	  echo "No wheel of slicer-core here: the tests of the Slicer module will be skipped."
+	touch $@
+
+# Only the slow tests need it: a browser engine of 160 MB that opens a report.
+$(VENV)/.installed-browser: $(VENV)/.installed-test
+	$(PIP) --no-build-isolation --only-binary PySide6_Addons -e '.[browser]' || \
+	  echo "No wheel of PySide6_Addons here: the test that opens a report in a browser is skipped."
 	touch $@

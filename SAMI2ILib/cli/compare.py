@@ -27,20 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compare two volumes and say the figures."""
-    from SAMI2ILib.evaluation.compare import compare_volumes
-    from SAMI2ILib.imaging.io import read_volume, write_volume
+    from SAMI2ILib.evaluation.compare import check_is_image, compare_volumes, describe_error_map
+    from SAMI2ILib.imaging.io import read_volume
     from SAMI2ILib.inference.output_files import check_output
+    from SAMI2ILib.inference.saving import save_with_record
 
     console.start("CPU", "a comparison needs no other device")
     if args.error_map:
         for path in (args.synthetic, args.real):
             check_output(args.error_map, path)
+    check_is_image(args.synthetic)
     console.progress("read", 0, 1)
     synthetic, real = read_volume(args.synthetic), read_volume(args.real)
     console.progress("measure", 0, 1)
     comparison = compare_volumes(synthetic, real, register=args.register)
     if args.error_map:
-        write_volume(comparison.error, args.error_map)
+        record = describe_error_map(args.synthetic, args.real)
+        save_with_record(comparison.error, record, args.error_map)
     fields = _fields(comparison)
     console.say(_text(fields))
     error_map = str(args.error_map) if args.error_map else None

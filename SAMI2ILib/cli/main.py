@@ -23,6 +23,7 @@ COMMANDS = (
     "models",
     "doctor",
     "compare",
+    "report",
     "export-dicom",
     "simulate",
     "prepare",

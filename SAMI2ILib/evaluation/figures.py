@@ -1,5 +1,6 @@
 """One picture of a translation: three planes, source, synthetic, truth and error side by side."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from SAMI2ILib.imaging.volume import Volume
 
 _LARGEST_ERROR = 0.5
 _ERROR_COLORS = "inferno"
+_BRIGHTEST_DOUBT = 99.5  # percentile
 _INCHES_A_PANEL = 2.6
 _BAR_INCHES = 0.8
 _TITLE_INCHES = 0.75
@@ -26,25 +28,24 @@ class Panels:
     """What the picture shows; all on one grid and in [0, 1].
 
     Attributes:
-        source: What went in.
+        source: What went in; None leaves out its column.
         synthetic: What came out.
         truth: The real target; None leaves out its column and that of the error.
         source_name: Contrast of the source, for the titles.
         target_name: Contrast of the target.
+        uncertainty: In its own unit; None leaves out its column.
     """
 
-    source: Volume
+    source: Volume | None
     synthetic: Volume
     truth: Volume | None = None
     source_name: str = "T1"
     target_name: str = "T2"
+    uncertainty: Volume | None = None
 
 
 def save_figure(panels: Panels, path: Path, title: str = "") -> None:
-    """Draw axial, coronal and sagittal slices through the middle of the head into a PNG.
-
-    Radiological convention: the patient's left is on the right of axial and coronal slices, and
-    the front of the head on the left of sagittal ones. Voxels have their physical proportions.
+    """Draw axial, coronal and sagittal slices through the middle of the head into a PNG file.
 
     Args:
         panels: The volumes.
@@ -52,16 +53,36 @@ def save_figure(panels: Panels, path: Path, title: str = "") -> None:
         title: One line above the panels.
 
     Raises:
-        InputError: The volumes do not lie on one grid, or the source is empty.
+        InputError: The volumes do not lie on one grid, or the first one is empty.
         MissingError: matplotlib is not installed.
         OutputError: The file cannot be written.
+    """
+    picture = draw_figure(panels, title)
+    with atomic_path(path) as partial:
+        partial.write_bytes(picture)
+
+
+def draw_figure(panels: Panels, title: str = "") -> bytes:
+    """Draw axial, coronal and sagittal slices through the middle of the head as a PNG.
+
+    Radiological convention: the patient's left is on the right of axial and coronal slices, and
+    the front of the head on the left of sagittal ones. Voxels have their physical proportions.
+
+    Args:
+        panels: The volumes.
+        title: One line above the panels.
+
+    Raises:
+        InputError: The volumes do not lie on one grid, or the first one is empty.
+        MissingError: matplotlib is not installed.
     """
     columns = _columns(panels)
     place = _middle_of_head(columns[0].volume.array_kji)
     figure = _lay_out(columns, place)
     figure.suptitle(title, color="white", fontsize=12)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
+    return picture.getvalue()
 
 
 @dataclass(frozen=True)
@@ -89,17 +110,22 @@ _PLANES = (_Plane(0, "R", "L"), _Plane(1, "R", "L"), _Plane(2, "A", "P"))
 
 def _columns(panels: Panels) -> list[_Panel]:
     """Bring all volumes to LPS, cut them to the head, add the error."""
-    source = reorient(panels.source, "LPS")
-    synthetic = _on_grid_of(source, panels.synthetic)
-    box = _box_of_head(source.array_kji)
-    columns = [
-        _Panel(f"{panels.source_name} (input)", _cut(source, box)),
-        _Panel(f"synthetic {panels.target_name}", _cut(synthetic, box)),
-    ]
+    first = reorient(panels.source or panels.synthetic, "LPS")
+    synthetic = _on_grid_of(first, panels.synthetic)
+    box = _box_of_head(first.array_kji)
+    columns = []
+    if panels.source is not None:
+        columns.append(_Panel(f"{panels.source_name} (input)", _cut(first, box)))
+    columns.append(_Panel(f"synthetic {panels.target_name}", _cut(synthetic, box)))
     if panels.truth is not None:
-        truth = _on_grid_of(source, panels.truth)
-        error = truth.with_array(np.abs(synthetic.array_kji - truth.array_kji))
+        truth = _on_grid_of(first, panels.truth)
         columns.append(_Panel(f"real {panels.target_name}", _cut(truth, box)))
+    if panels.uncertainty is not None:
+        doubt = _cut(_on_grid_of(first, panels.uncertainty), box)
+        largest = max(float(np.percentile(doubt.array_kji, _BRIGHTEST_DOUBT)), 1e-6)
+        columns.append(_Panel("uncertainty", doubt, largest, _ERROR_COLORS))
+    if panels.truth is not None:
+        error = truth.with_array(np.abs(synthetic.array_kji - truth.array_kji))
         columns.append(_Panel("absolute error", _cut(error, box), _LARGEST_ERROR, _ERROR_COLORS))
     return columns
 
@@ -156,7 +182,7 @@ def _lay_out(columns: list[_Panel], place: tuple[int, int, int]) -> Any:
     sizes_mm = [_extent_mm(columns[0].volume, plane) for plane in _PLANES]
     inches_a_mm = _INCHES_A_PANEL / max(width for width, _ in sizes_mm)
     heights = [height * inches_a_mm for _, height in sizes_mm]
-    has_bar = columns[-1].colors == _ERROR_COLORS
+    has_bar = columns[-1].title == "absolute error"
     width = len(columns) * _INCHES_A_PANEL + (_BAR_INCHES if has_bar else 0)
     height = sum(heights) + _TITLE_INCHES
     # A figure with a canvas of its own leaves the caller's pyplot and its back end alone.

@@ -115,7 +115,7 @@ def read_pair(subject: Subject, source: str, target: str, percent: float = PERCE
     """
     native = read_volume(subject.path(source))
     truth = reorient(read_volume(subject.path(target)), "LPS")
-    registration = None if _same_place(native, truth) else register_rigid(native, truth)
+    registration = None if lie_on_one_grid(native, truth) else register_rigid(native, truth)
 
     def on_target(array: NDArray[Any], interpolation: Interpolation) -> NDArray[np.float32]:
         return _on_grid(native.with_array(array), registration, truth.grid, interpolation)
@@ -149,7 +149,8 @@ def _brain_of(subject: Subject, native: Volume) -> NDArray[np.bool_]:
     return resample(saved, native.grid, "nearest").array_kji > 0.5
 
 
-def _same_place(first: Volume, second: Volume) -> bool:
+def lie_on_one_grid(first: Volume, second: Volume) -> bool:
+    """Whether two volumes have their voxels in the same places; `second` is axial (LPS)."""
     upright = reorient(first, "LPS")
     return upright.array_kji.shape == second.array_kji.shape and np.allclose(
         upright.ijk_to_ras, second.ijk_to_ras, atol=_GRID_TOLERANCE_MM

@@ -1,19 +1,14 @@
 """The record that goes with every synthetic volume, so that it cannot pass for a real one."""
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
-from SAMI2ILib.atomic import write_text
+from SAMI2ILib.about import INTENDED_USE, SIDECAR_VERSION, SOFTWARE_NAME, VERSION
 from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.predictor import BackEnd
 from SAMI2ILib.inference.translate import Translation
-
-SIDECAR_VERSION = 1
 
 
 def describe(
@@ -100,12 +95,3 @@ def describe_uncertainty(record: dict[str, Any]) -> dict[str, Any]:
         "meaning": meaning,
         "uncertainty_of": record["volume"],
     }
-
-
-def write_sidecar(fields: dict[str, Any], path: Path) -> None:
-    """Write the record as JSON, whole or not at all.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
-    write_text(json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)

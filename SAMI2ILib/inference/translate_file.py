@@ -1,24 +1,23 @@
 """From an image file to a synthetic volume with its sidecar: both are written, or neither."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import atomic_path, exclusive, make_folder, remove_leftovers
+from SAMI2ILib.atomic import exclusive, make_folder, remove_leftovers
 from SAMI2ILib.checks import Checks, with_doubts
-from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.ensemble import Ensemble
 from SAMI2ILib.inference.model_loader import LoadedModel
 from SAMI2ILib.inference.output_files import sidecar_path, uncertainty_path
 from SAMI2ILib.inference.predictor import PlacedPredictor
-from SAMI2ILib.inference.provenance import describe, describe_uncertainty, write_sidecar
+from SAMI2ILib.inference.provenance import describe, describe_uncertainty
+from SAMI2ILib.inference.saving import write_pair
 from SAMI2ILib.inference.source_file import read_source
 from SAMI2ILib.inference.translate import Progress, TranslateOptions, Translation, translate
-from SAMI2ILib.weights import file_sha256
 
 
 @dataclass(frozen=True)
@@ -126,28 +125,8 @@ def save_translation(
     make_folder(path.parent)
     with ExitStack() as files:
         take_turn = files.enter_context(exclusive(sidecar_path(path)))
-        record = _write_pair(files, volume, record, path)
+        record = write_pair(files, volume, record, path)
         if uncertainty is not None:
-            _write_pair(files, uncertainty, describe_uncertainty(record), uncertainty_path(path))
+            write_pair(files, uncertainty, describe_uncertainty(record), uncertainty_path(path))
         take_turn()
     return record
-
-
-def _write_pair(
-    files: ExitStack, volume: Volume, record: dict[str, Any], path: Path
-) -> dict[str, Any]:
-    """Write an image and its sidecar; they get their names when `files` is closed."""
-    image, sidecar = files.enter_context(_atomic_pair(path))
-    write_volume(volume, image, called=path.name)
-    record = {**record, "volume": {"file": path.name, "sha256": file_sha256(image)}}
-    write_sidecar(record, sidecar)
-    return record
-
-
-@contextmanager
-def _atomic_pair(path: Path) -> Iterator[tuple[Path, Path]]:
-    record_path = sidecar_path(path)
-    # The second file to be opened is the first to get its name.
-    later, earlier = (record_path, path) if path.exists() else (path, record_path)
-    with atomic_path(later) as last, atomic_path(earlier) as first:
-        yield (first, last) if path == earlier else (last, first)

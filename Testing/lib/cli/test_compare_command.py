@@ -1,5 +1,7 @@
 """`sami2i compare` as its user sees it."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,23 @@ def test_error_map_does_not_replace_a_scan(sami2i, pair):
     assert outcome.code == 2
     assert "is not replaced" in outcome.error_line
     assert pair[1].read_bytes() == before
+
+
+def test_error_map_replaces_its_own_earlier_one(sami2i, pair, tmp_path):
+    for _ in range(2):
+        outcome = sami2i("compare", *pair, "--error-map", tmp_path / "error.nrrd")
+        assert outcome.code == 0, outcome.err
+    record = json.loads((tmp_path / "error.json").read_text(encoding="utf-8"))
+    assert (record["synthetic"], record["quantity"]) == (True, "error")
+    assert record["error_of"]["file"] == "synthetic.nii.gz"
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_an_error_map_is_not_compared(sami2i, pair, tmp_path):
+    sami2i("compare", *pair, "--error-map", tmp_path / "error.nrrd")
+    outcome = sami2i("compare", tmp_path / "error.nrrd", pair[1])
+    assert outcome.code == 2
+    assert "is a map of the error and no synthetic image" in outcome.error_line
 
 
 def test_the_wrong_order_is_explained(sami2i, pair, make_head, tmp_path):

@@ -11,7 +11,7 @@ from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.inference.output_files import is_synthetic_record
-from SAMI2ILib.inference.provenance import write_sidecar
+from SAMI2ILib.inference.saving import write_sidecar
 from SAMI2ILib.inference.source_file import describe_source_file
 from SAMI2ILib.inference.translate_file import save_translation
 
@@ -60,7 +60,7 @@ def test_failed_volume_keeps_the_record_of_the_earlier_one(tmp_path, monkeypatch
     def fail(*_args, **_kwargs):
         raise OutputError("x.nrrd could not be written completely.")
 
-    monkeypatch.setattr("SAMI2ILib.inference.translate_file.write_volume", fail)
+    monkeypatch.setattr("SAMI2ILib.inference.saving.write_volume", fail)
     with pytest.raises(OutputError, match=r"x\.nrrd could not be written"):
         save_translation(Volume(np.ones((2, 3, 4)), np.eye(4)), {"run": 2}, tmp_path / "x.nrrd")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

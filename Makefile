@@ -46,12 +46,13 @@ format: $(VENV)/.installed-test
 #   REAL=FOLDER      real pairs, one folder a subject, named as the recipes name them
 #   LABELS=FOLDER    head label maps; without them all anatomy comes from the MNI152 maps
 #   RECIPES=FOLDER   other bundled-1.toml, -2 and -3
-# A trial in minutes: make models REAL=pairs PROTOCOL_HEADS=1 VARIED_HEADS=1 TRAIN="--steps 2"
+# A trial in minutes: make models REAL=pairs PROTOCOL_HEADS=1 VARIED_HEADS=1 COIL_HEADS=1 TRAIN="--steps 2"
 REAL ?=
 LABELS ?=
 RECIPES ?= docs/reference/recipes
 PROTOCOL_HEADS ?= 40
-VARIED_HEADS ?= 162
+VARIED_HEADS ?= 56
+COIL_HEADS ?= 32
 TRAIN ?=
 MODELS := out/models
 SAMI2I := $(BIN)/python -m SAMI2ILib
@@ -59,21 +60,21 @@ SIMULATE := $(SAMI2I) simulate cohort $(if $(LABELS),--labels "$(LABELS)" --head
 PREPARE := --grid T1 --slices-by head --keep-incomplete --test 0 --validation 0
 
 # What each stage learns from, and from where it goes on.
-STAGE_1 := --data protocol=$(MODELS)/protocol-set --data varied=$(MODELS)/varied-set \
-  --data real=$(MODELS)/real-set
-STAGE_2 := $(STAGE_1) --start-from $(MODELS)/run-1
-STAGE_3 := $(STAGE_1) --start-from $(MODELS)/run-2
+STAGE_1 := --data protocol=$(MODELS)/protocol-set --data varied=$(MODELS)/varied-set
+STAGE_2 := $(STAGE_1) --data real=$(MODELS)/real-set --start-from $(MODELS)/run-1
+STAGE_3 := $(STAGE_1) --data coil=$(MODELS)/coil-set \
+  --encoder-checkpoint $(MODELS)/run-2/sami2i-demo-encoder.safetensors
 # Whose model files are the result; of files with one name the last run's.
-COLLECT := run-3
+COLLECT := run-2 run-3
 
 models: $(MODELS)/.run-3
 	mkdir -p $(MODELS)/files && rm -f $(MODELS)/files/*
 	for run in $(COLLECT); do cp $(MODELS)/$$run/*.safetensors $(MODELS)/files/ || exit 1; done
 	ls -l $(MODELS)/files
 
-$(MODELS)/.run-1: $(foreach set,protocol varied real,$(MODELS)/.$(set)-set)
-$(MODELS)/.run-2: $(MODELS)/.run-1
-$(MODELS)/.run-3: $(MODELS)/.run-2
+$(MODELS)/.run-1: $(MODELS)/.protocol-set $(MODELS)/.varied-set
+$(MODELS)/.run-2: $(MODELS)/.run-1 $(MODELS)/.real-set
+$(MODELS)/.run-3: $(MODELS)/.run-2 $(MODELS)/.coil-set
 $(MODELS)/.run-%: $(RECIPES)/bundled-%.toml
 	$(SAMI2I) train $< -o $(MODELS)/run-$* $(STAGE_$*) $(TRAIN)
 	touch $@
@@ -86,7 +87,11 @@ $(MODELS)/.varied: | $(VENV)/.installed
 	$(SIMULATE) -n $(VARIED_HEADS) --vary wide --seed 1 $(if $(LABELS),--mni-share 0.2) -o $(MODELS)/varied
 	touch $@
 
-$(MODELS)/.protocol-set $(MODELS)/.varied-set: $(MODELS)/.%-set: $(MODELS)/.%
+$(MODELS)/.coil: | $(VENV)/.installed
+	$(SIMULATE) -n $(COIL_HEADS) --vary wide --seed 11 $(if $(LABELS),--mni-share 0.2) -o $(MODELS)/coil
+	touch $@
+
+$(MODELS)/.protocol-set $(MODELS)/.varied-set $(MODELS)/.coil-set: $(MODELS)/.%-set: $(MODELS)/.%
 	$(SAMI2I) prepare pairs $(MODELS)/$* -o $(MODELS)/$*-set $(PREPARE)
 	touch $@
 

@@ -83,7 +83,7 @@ class DetailBranch(nn.Module):
         widths = [width * 2**level for level in range(levels + 1)]
         widths += [2 * widths[-1]] * extra_levels
         steps = list(itertools.pairwise(widths))  # (fine, coarse)
-        self._map_level = levels
+        self.map_level = levels
         self.stem = _convolution(slice_channels, width)
         self.halve = nn.ModuleList(nn.Conv2d(f, c, 2, stride=2) for f, c in steps)
         self.down = nn.ModuleList(_repeat(layer, channels, depth) for channels in widths)
@@ -109,7 +109,7 @@ class DetailBranch(nn.Module):
                 kept.append(image)
                 image = self.halve[level - 1](image)
             image = layers(image)
-            if level == self._map_level:
+            if level == self.map_level:
                 image = self.join_map(torch.cat([image, decoded], dim=1))
         image = self.up[-1](image)
         for level in range(len(kept) - 1, -1, -1):

@@ -55,6 +55,8 @@ class qSlicerApplication(QtWidgets.QApplication):
     _hostSignatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged(PyObject)"}
 
     def __init__(self) -> None:
+        # As in Slicer; Qt's web view, where it is installed, warns without.
+        QtCore.QCoreApplication.setAttribute(QtCore.Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
         super().__init__(["TestHost"])
         self.setApplicationName("Slicer")
         self.setOrganizationName("TestHost")

@@ -108,8 +108,9 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """The detail branch; one entry a level, finest first."""
+    """The detail branch, finest level first; the decoder's map joins at one of them."""
 
+    map_level: int
     stem: Convolution
     halve: tuple[Convolution, ...]
     down: tuple[tuple[Refinement, ...], ...]
@@ -300,6 +301,7 @@ def _detail(branch: DetailBranch, norm: nn.LayerNorm) -> Detail:
     matrix = branch.join_map.weight[:, :, 0, 0]
     zeros = torch.zeros(len(matrix))
     return Detail(
+        map_level=branch.map_level,
         stem=_convolution(branch.stem),
         halve=tuple(_convolution(layer) for layer in branch.halve),
         down=_levels(branch.down),

@@ -18,6 +18,7 @@ from SAMI2ILib.inference.back_ends.folded import Generator
 from SAMI2ILib.inference.back_ends.openvino_operations import OpenVinoOperations
 from SAMI2ILib.inference.back_ends.program import run_coarse, run_fine
 from SAMI2ILib.inference.back_ends.quiet_openvino import import_openvino
+from SAMI2ILib.inference.back_ends.signal_stack import kept_signal_stack
 from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.predictor import BackEnd
 
@@ -114,10 +115,13 @@ def _load_part(name: str, key: dict[str, Any], device: Device, build: Callable[[
     path = entry.find()
     if path is not None:
         try:
-            return core.import_model(path.read_bytes(), "CPU", config)
+            with kept_signal_stack():
+                return core.import_model(path.read_bytes(), "CPU", config)
         except RuntimeError:  # whole, but for another CPU or plugin
             pass
-    compiled = core.compile_model(build(), "CPU", config)
+    graph = build()
+    with kept_signal_stack():
+        compiled = core.compile_model(graph, "CPU", config)
     content = BytesIO()
     compiled.export_model(content)
     entry.write(content.getvalue())

@@ -236,13 +236,16 @@ def _from_windows(ops: Operations[T], attended: T, size: Size, windows: Windows,
 
 
 def _add_detail(ops: Operations[T], detail: Detail, slices: T, tokens: T, size: Size) -> T:
-    image = _refine(ops, detail.down[0], ops.convolve(slices, detail.stem))
+    image = ops.convolve(slices, detail.stem)
     kept = []
-    for halve, layers in zip(detail.halve, detail.down[1:], strict=True):
-        kept.append(image)
-        image = _refine(ops, layers, ops.convolve(image, halve))
-    decoded = _to_image(ops, ops.linear(tokens, detail.join_map), size)
-    image = ops.add(ops.convolve(image, detail.join_image), decoded)
+    for level, layers in enumerate(detail.down):
+        if level:
+            kept.append(image)
+            image = ops.convolve(image, detail.halve[level - 1])
+        image = _refine(ops, layers, image)
+        if level == detail.map_level:
+            decoded = _to_image(ops, ops.linear(tokens, detail.join_map), size)
+            image = ops.add(ops.convolve(image, detail.join_image), decoded)
     image = _refine(ops, detail.up[-1], image)
     for level in range(len(kept) - 1, -1, -1):
         coarse = ops.enlarge(ops.convolve(image, detail.join_coarse[level]), 2)

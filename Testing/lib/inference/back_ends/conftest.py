@@ -21,6 +21,12 @@ BUILDS: dict[str, dict[str, object]] = {
     "shifted": {"shifted_windows": True, "window_position_embedding": True, "windows": (6, 8, 5)},
     "detail": {"encoder_upscale": 2, "detail_width": 4, "slice_channels": 3},
     "batch-norm": {"encoder_upscale": 1, "detail_width": 4, "detail_batch_norm": True},
+    "deep": {
+        "encoder_upscale": 1,
+        "detail_width": 4,
+        "detail_levels": 2,
+        "detail_batch_norm": True,
+    },
 }
 
 

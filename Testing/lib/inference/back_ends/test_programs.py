@@ -15,7 +15,13 @@ from SAMI2ILib.models import HieraConfig
 
 CPU = Device("cpu", "CPU", "it was asked for", "fp32")
 # maps of 72x88 tokens leave windows of the trunk and of the decoder to be padded on both axes
-SIZES = {"faithful": (72, 88), "shifted": (72, 88), "detail": (144, 176), "batch-norm": (288, 352)}
+SIZES = {
+    "faithful": (72, 88),
+    "shifted": (72, 88),
+    "detail": (144, 176),
+    "batch-norm": (288, 352),
+    "deep": (288, 352),
+}
 
 
 def reference(network, slices):
@@ -25,7 +31,14 @@ def reference(network, slices):
 
 @pytest.mark.parametrize(
     ("build", "channels"),
-    [("faithful", 1), ("faithful", 3), ("shifted", 1), ("detail", 3), ("batch-norm", 1)],
+    [
+        ("faithful", 1),
+        ("faithful", 3),
+        ("shifted", 1),
+        ("detail", 3),
+        ("batch-norm", 1),
+        ("deep", 1),
+    ],
 )
 def test_torch_computes_what_the_network_does(make_generator, make_slices, build, channels):
     network = make_generator(build)

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.model_options import (
@@ -11,7 +12,9 @@ from SAMI2ILib.cli.model_options import (
     load_chosen,
     load_ensemble,
 )
-from SAMI2ILib.imaging.notice import Notice
+
+if TYPE_CHECKING:
+    from SAMI2ILib.imaging.notice import Notice
 
 HELP = "Make a T2 or PD volume from a T1 volume."
 
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     said: list[Notice] = []
 
-    def warn(notice: Notice) -> None:
+    def warn(notice: "Notice") -> None:
         said.append(notice)
         console.warn(notice.code, notice.message)
 

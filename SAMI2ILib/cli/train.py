@@ -8,7 +8,7 @@ from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console, SilentConsole
 from SAMI2ILib.cli.memory import peak_memory_bytes
 from SAMI2ILib.cli.training_process import choose_device, stop_requested
-from SAMI2ILib.errors import CancelledError, InputError
+from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
     from SAMI2ILib.inference.device import Device
@@ -112,15 +112,11 @@ def _run(
     world: "World",
     console: Console,
 ) -> int:
-    from SAMI2ILib.training.loop import Callbacks, load_result, train
+    from SAMI2ILib.training.loop import Callbacks, load_result
+    from SAMI2ILib.training.run import find_weights_together, train_to_the_end
     from SAMI2ILib.training.selection import select_subjects
-    from SAMI2ILib.training.starting_weights import find_weights
 
-    # one process downloads, the others find what it has brought
-    if args.download and world.is_main:
-        find_weights(config, download=True)
-    world.wait()
-    weights = find_weights(config)
+    weights = find_weights_together(config, world, args.download)
     selection = select_subjects(config)
     if args.export_only:
         return _export(args, config, load_result(config, selection, args.output, weights),
@@ -132,25 +128,13 @@ def _run(
         console.result({"plan": plan})
         return 0
     with stop_requested() as stop:
-        result = train(
-            config,
-            selection,
-            args.output,
-            weights=weights,
-            world=world,
-            device=device.name,
-            dtype=device.dtype,
-            callbacks=Callbacks(
-                progress=lambda state, spent: _tell(console, state, spent),
-                notice=lambda text: console.warn("training", text),
-                should_stop=stop.is_set,
-            ),
-            start_from=args.start_from,
+        callbacks = Callbacks(
+            progress=lambda state, spent: _tell(console, state, spent),
+            notice=lambda text: console.warn("training", text),
+            should_stop=stop.is_set,
         )
-    if not result.state.finished:
-        raise CancelledError(
-            f"Stopped after step {result.state.step}; the checkpoint is written.",
-            "Run the same command again to go on.",
+        result = train_to_the_end(
+            config, selection, weights, args.output, device, world, callbacks, args.start_from
         )
     if not world.is_main:
         return 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import CancelledError, InputError
+from SAMI2ILib.errors import InputError
 from SAMI2ILib.study.jobs import JobContext
 from SAMI2ILib.study.paper import Direction
 from SAMI2ILib.study.provenance import hardware, software
@@ -63,49 +63,35 @@ def train_cell(
         CancelledError: It was stopped; the checkpoint is written.
     """
     from SAMI2ILib.training.distributed import World
-    from SAMI2ILib.training.export import export_models
-    from SAMI2ILib.training.loop import Callbacks, train
+    from SAMI2ILib.training.loop import Callbacks
     from SAMI2ILib.training.recipes import recipe_label
-    from SAMI2ILib.training.selection import select_subjects
-    from SAMI2ILib.training.starting_weights import find_weights
+    from SAMI2ILib.training.run import run_training
 
     device, world = _device(workplace), workplace.world or World()
-    # one process downloads, the others find what it has brought
-    if workplace.download and world.is_main:
-        find_weights(config, download=True)
-    world.wait()
-    weights, selection = find_weights(config), select_subjects(config)
-    result = train(
+    done = run_training(
         config,
-        selection,
         context.folder,
-        weights=weights,
+        device,
         world=world,
-        device=device.name,
-        dtype=device.dtype,
+        download=workplace.download,
         callbacks=Callbacks(
             progress=lambda _state, spent: workplace.progress("train", round(1000 * spent), 1000),
             notice=workplace.notice,
             should_stop=lambda: workplace.should_stop() or context.should_stop(),
         ),
     )
-    if not result.state.finished:
-        raise CancelledError(
-            f"Stopped after step {result.state.step}; the checkpoint is written.",
-            "Run the same command again to go on.",
-        )
     if not world.is_main:
         return {}
-    model = export_models(config, result, selection, weights, context.folder).models[0]
+    model, state = done.model_of(config.targets[0]), done.result.state
     return {
         "model": model.name,
         "sha256": file_sha256(model),
-        "starting_weights": weights.sha256,
+        "starting_weights": done.weights.sha256,
         "recipe": recipe_label(config),
-        "parameters": sum(p.numel() for p in result.network.parameters()),
-        "steps": result.state.step,
-        "seconds": round(result.state.seconds, 1),
-        "subjects": [pair.subject.name for pair in selection.training[0]],
+        "parameters": sum(p.numel() for p in done.result.network.parameters()),
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "subjects": [pair.subject.name for pair in done.selection.training[0]],
         "processes": world.size,
         "software": software(),
         "hardware": hardware(device.description),

@@ -10,12 +10,13 @@ FOLDER/jobs/                   what is done, see `jobs`
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from SAMI2ILib.about import VERSION
+from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.data.dataset import SubjectSlices
 from SAMI2ILib.errors import CancelledError
 from SAMI2ILib.evaluation.measured import MeasuredSystem, measure_system
@@ -26,8 +27,11 @@ from SAMI2ILib.inference.model_loader import load_model
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.study.crossvalidation import Cohort, CrossValidation, Training
 from SAMI2ILib.study.jobs import Job, JobContext, Plan
-from SAMI2ILib.study.training import budget_of, description_of, run_training
+from SAMI2ILib.study.training import budget_of, description_of
 from SAMI2ILib.training.config import TrainingConfig
+from SAMI2ILib.training.loop import Callbacks
+from SAMI2ILib.training.run import run_training
+from SAMI2ILib.weights import file_sha256
 
 
 @dataclass(frozen=True)
@@ -123,17 +127,28 @@ class Comparison:
 
         def run(context: JobContext) -> dict[str, Any]:
             machine.check_not_stopped()
-            trained = run_training(
+            folder = self.root / training.folder
+            make_folder(folder)
+            done = run_training(
                 training.config,
-                self.asked.target,
-                self.root / training.folder,
+                folder,
                 machine.train_on(training.config),
+                callbacks=Callbacks(
+                    lambda _state, spent: machine.on_progress(spent),
+                    machine.notice,
+                    lambda: machine.should_stop() or context.should_stop(),
+                ),
                 start_from=self.root / first.folder if first else None,
-                should_stop=lambda: machine.should_stop() or context.should_stop(),
-                on_progress=machine.on_progress,
-                notice=machine.notice,
             )
-            return asdict(trained)
+            model = done.model_of(self.asked.target)
+            state = done.result.state
+            return {
+                "file": model.name,
+                "sha256": file_sha256(model),
+                "steps": state.step,
+                "seconds": state.seconds,
+                "cpu_seconds": state.cpu_seconds,  # 0 for a run of an older version
+            }
 
         return Job(
             id=self._training_id(training),

@@ -6,6 +6,8 @@ tensors back to back; see the documentation of the `safetensors` library.
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,24 @@ MAX_DESCRIPTION_BYTES: Final = 2**20
 
 _LENGTH_BYTES: Final = 8
 _GET_AGAIN: Final = "Get the file again."
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in one sentence why a file cannot be read in this block.
+
+    Raises:
+        MissingError: There is no such file.
+        InputError: It cannot be read.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MissingError(f"There is no file {path}.", "Check the path.") from error
+    except OSError as error:
+        raise InputError(
+            f"The file {path} cannot be read ({error.strerror}).", "Check the path."
+        ) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -32,19 +52,13 @@ def read_metadata(path: Path) -> dict[str, str]:
         InputError: It cannot be opened.
         ModelError: It is not a safetensors file, or is shorter or longer than its header says.
     """
-    try:
+    with readable(path):
         size = path.stat().st_size
         with path.open("rb") as file:
             prefix = file.read(_LENGTH_BYTES + 1)
             length = _header_length(prefix, size, path)
             file.seek(_LENGTH_BYTES)
             raw = file.read(length)
-    except FileNotFoundError as error:
-        raise MissingError(f"There is no file {path}.", "Check the path.") from error
-    except OSError as error:
-        raise InputError(
-            f"The file {path} cannot be read ({error.strerror}).", "Check the path."
-        ) from error
     header = _parse(raw, path)
     _check_size(header, _LENGTH_BYTES + length, size, path)
     return _metadata(header, path)

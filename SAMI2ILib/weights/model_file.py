@@ -13,8 +13,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from SAMI2ILib.atomic import atomic_path, make_folder
-from SAMI2ILib.errors import InputError, MissingError, ModelError
-from SAMI2ILib.weights.header import MAX_DESCRIPTION_BYTES, parse_metadata, read_metadata
+from SAMI2ILib.errors import InputError, ModelError
+from SAMI2ILib.weights.header import (
+    MAX_DESCRIPTION_BYTES,
+    parse_metadata,
+    read_metadata,
+    readable,
+)
 from SAMI2ILib.weights.schema import CONTENT_FIELD
 from SAMI2ILib.weights.spec import EncoderSpec, ModelSpec
 
@@ -55,7 +60,8 @@ def read_model(path: Path) -> ModelContent:
         ModelError: As for `read_spec` and `read_tensors`.
     """
     path = Path(path)
-    content = _read_bytes(path)
+    with readable(path):
+        content = path.read_bytes()
     spec = _model_spec(parse_metadata(content, path), path)
     return ModelContent(spec, hashlib.sha256(content).hexdigest(), _tensors(content, path))
 
@@ -161,7 +167,8 @@ def read_tensors(path: Path, sha256: str = "") -> dict[str, NDArray[Any]]:
             tensor has another dtype or holds NaN or infinity.
     """
     path = Path(path)
-    content = _read_bytes(path)
+    with readable(path):
+        content = path.read_bytes()
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         raise ModelError(f"The file {path} changed while it was read.", "Try again.")
     return _tensors(content, path)
@@ -182,17 +189,6 @@ def file_sha256(path: Path) -> str:
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"The file {path} cannot be read ({error.strerror}).", "Check the path."
-        ) from error
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"There is no file {path}.", "Check the path.") from error
     except OSError as error:
         raise InputError(
             f"The file {path} cannot be read ({error.strerror}).", "Check the path."

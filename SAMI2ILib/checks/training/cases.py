@@ -10,9 +10,8 @@ import numpy as np
 from SAMI2ILib.checks.training import shapes
 from SAMI2ILib.data.simulation.anatomy import Anatomy, anatomy_from_labels
 from SAMI2ILib.data.simulation.fields import smooth_noise
-from SAMI2ILib.data.simulation.head import Person, make_person, scan_person
+from SAMI2ILib.data.simulation.head import make_person, plan_acquisition, scan_person
 from SAMI2ILib.data.simulation.options import HeadOptions, ScanOptions, random_options
-from SAMI2ILib.data.simulation.scanner import Acquisition, head_box_ras, plan_grid
 from SAMI2ILib.data.simulation.signal import random_enhanced_t1_sequence, random_flair_sequence
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.imaging.io import read_volume
@@ -61,7 +60,7 @@ def head_cases(path: Path, seed: np.random.SeedSequence, group: str) -> Iterator
     hounsfield = np.full(len(Tissue), _CT_SOFT, np.float32)
     hounsfield[list(_CT)] = list(_CT.values())
     person = replace(person, images=person.images | {"CT": hounsfield[person.tissue_kji]})
-    acquisition = _acquisition(person, options)
+    acquisition = plan_acquisition(person, options)
     names = (*CONTRASTS, "CT")
     volumes, _, _ = scan_person(person, acquisition, scan_seed, options, names)
     for contrast in CONTRASTS:
@@ -101,19 +100,6 @@ def _options(rng: np.random.Generator) -> HeadOptions:
 
 def _noise(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(0.01), np.log(0.06))))
-
-
-def _acquisition(person: Person, options: HeadOptions) -> Acquisition:
-    pose = np.eye(4)
-    grid = plan_grid(
-        head_box_ras(person.anatomy, person.deformation, pose),
-        orientation=options.orientation,
-        tilt_degrees=np.array(options.tilt_degrees),
-        spacing_mm=(options.spacing_mm, options.spacing_mm, options.slice_spacing_mm),
-        margin_mm=options.margin_mm,
-        height_mm=options.height_mm,
-    )
-    return Acquisition(grid, options.slice_thickness_mm, pose)
 
 
 @lru_cache(maxsize=32)

@@ -93,16 +93,7 @@ def simulate_head(
     options = options or HeadOptions()
     person_seed, scan_seed = _seed_sequence(seed).spawn(2)
     person = make_person(anatomy, person_seed, options)
-    pose = np.eye(4)
-    grid = plan_grid(
-        head_box_ras(person.anatomy, person.deformation, pose),
-        orientation=options.orientation,
-        tilt_degrees=np.array(options.tilt_degrees),
-        spacing_mm=(options.spacing_mm, options.spacing_mm, options.slice_spacing_mm),
-        margin_mm=options.margin_mm,
-        height_mm=options.height_mm,
-    )
-    acquisition = Acquisition(grid, options.slice_thickness_mm, pose)
+    acquisition = plan_acquisition(person, options)
     contrasts = (*CONTRASTS, *options.further)
     scans, tissue, brain = scan_person(person, acquisition, scan_seed, options, contrasts)
     t1, t2, pd = (scans.pop(contrast) for contrast in CONTRASTS)
@@ -149,6 +140,20 @@ def make_person(anatomy: Anatomy, seed: np.random.SeedSequence, options: HeadOpt
     tissue = with_blobs(varied, blobs)
     brain = brain_of(replace(varied, tissue_kji=tissue))
     return Person(varied, images, tissue, brain, deformation)
+
+
+def plan_acquisition(person: Person, options: HeadOptions) -> Acquisition:
+    """Plan slices that hold a person's head; the head lies straight, the slices may be tilted."""
+    pose = np.eye(4)
+    grid = plan_grid(
+        head_box_ras(person.anatomy, person.deformation, pose),
+        orientation=options.orientation,
+        tilt_degrees=np.array(options.tilt_degrees),
+        spacing_mm=(options.spacing_mm, options.spacing_mm, options.slice_spacing_mm),
+        margin_mm=options.margin_mm,
+        height_mm=options.height_mm,
+    )
+    return Acquisition(grid, options.slice_thickness_mm, pose)
 
 
 def scan_person(

@@ -114,7 +114,7 @@ def _torch(
 def _openvino(
     a: NDArray[np.float32], b: NDArray[np.float32], precision: str, threads: int
 ) -> Callable[[], object]:
-    from SAMI2ILib.inference.back_ends.quiet_openvino import import_openvino
+    from SAMI2ILib.inference.back_ends.quiet_openvino import compile_graph, import_openvino
 
     openvino = import_openvino()
     from openvino import opset13
@@ -126,7 +126,7 @@ def _openvino(
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
+    request = compile_graph(graph, options).create_infer_request()
     shared = openvino.Tensor(a, shared_memory=True)
     return lambda: request.infer({0: shared}, share_outputs=True)
 

@@ -17,8 +17,11 @@ from SAMI2ILib.inference.back_ends.cache import CacheEntry
 from SAMI2ILib.inference.back_ends.folded import Generator
 from SAMI2ILib.inference.back_ends.openvino_operations import OpenVinoOperations
 from SAMI2ILib.inference.back_ends.program import run_coarse, run_fine
-from SAMI2ILib.inference.back_ends.quiet_openvino import import_openvino
-from SAMI2ILib.inference.back_ends.signal_stack import kept_signal_stack
+from SAMI2ILib.inference.back_ends.quiet_openvino import (
+    compile_graph,
+    import_openvino,
+    read_compiled,
+)
 from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.predictor import BackEnd
 
@@ -103,7 +106,6 @@ def openvino_version() -> str:
 
 def _load_part(name: str, key: dict[str, Any], device: Device, build: Callable[[], Any]) -> Any:
     """Read a compiled part from the cache, or build, compile and keep it."""
-    core = import_openvino().Core()
     config = {
         "INFERENCE_PRECISION_HINT": _HINTS[device.precision],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -115,13 +117,10 @@ def _load_part(name: str, key: dict[str, Any], device: Device, build: Callable[[
     path = entry.find()
     if path is not None:
         try:
-            with kept_signal_stack():
-                return core.import_model(path.read_bytes(), "CPU", config)
+            return read_compiled(path.read_bytes(), config)
         except RuntimeError:  # whole, but for another CPU or plugin
             pass
-    graph = build()
-    with kept_signal_stack():
-        compiled = core.compile_model(graph, "CPU", config)
+    compiled = compile_graph(build(), config)
     content = BytesIO()
     compiled.export_model(content)
     entry.write(content.getvalue())

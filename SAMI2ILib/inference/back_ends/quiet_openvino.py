@@ -1,7 +1,10 @@
-"""Imports OpenVINO without its telemetry, which its import would send to a server."""
+"""OpenVINO without what it does beside its work: its telemetry, and its stack for signals."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
+
+from SAMI2ILib.inference.back_ends.signal_stack import kept_signal_stack
 
 _CONVERTER = "openvino.tools.ovc"
 
@@ -26,3 +29,27 @@ def import_openvino() -> Any:
         return openvino
     finally:
         del sys.modules[_CONVERTER]
+
+
+def compile_graph(graph: Any, options: Mapping[str, Any]) -> Any:
+    """Compile a graph for the CPU; the only way in which this library does.
+
+    Args:
+        graph: An `openvino.Model`.
+        options: OpenVINO's properties.
+
+    Raises:
+        RuntimeError: OpenVINO cannot compile it.
+    """
+    with kept_signal_stack():
+        return import_openvino().Core().compile_model(graph, "CPU", dict(options))
+
+
+def read_compiled(content: bytes, options: Mapping[str, Any]) -> Any:
+    """Read what an earlier `compile_graph` gave and `export_model` wrote.
+
+    Raises:
+        RuntimeError: It was compiled for another processor or by another version.
+    """
+    with kept_signal_stack():
+        return import_openvino().Core().import_model(content, "CPU", dict(options))

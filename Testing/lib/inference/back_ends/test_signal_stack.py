@@ -1,5 +1,6 @@
 """An interrupt after OpenVINO has compiled reaches Python instead of ending the process."""
 
+import re
 import subprocess
 import sys
 
@@ -10,8 +11,7 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 COMPILE_AND_INTERRUPT = """
 import signal
 import numpy as np
-from SAMI2ILib.inference.back_ends.quiet_openvino import import_openvino
-from SAMI2ILib.inference.back_ends.signal_stack import kept_signal_stack
+from SAMI2ILib.inference.back_ends.quiet_openvino import compile_graph, import_openvino
 
 openvino = import_openvino()
 from openvino import opset13 as ops
@@ -19,8 +19,7 @@ from openvino import opset13 as ops
 entry = ops.parameter([1, 3, 64, 64], np.float32)
 kernel = ops.constant(np.ones((8, 3, 3, 3), np.float32))
 result = ops.convolution(entry, kernel, [1, 1], [1, 1], [1, 1], [1, 1])
-with kept_signal_stack():
-    openvino.Core().compile_model(openvino.Model([result], [entry]), "CPU")
+compile_graph(openvino.Model([result], [entry]), {})
 try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
@@ -37,3 +36,13 @@ def test_interrupt_after_compiling_is_a_keyboard_interrupt() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "interrupted"), done.stderr
+
+
+def test_nothing_else_in_the_library_calls_the_compiler(request: pytest.FixtureRequest) -> None:
+    library = request.config.rootpath / "SAMI2ILib"
+    calling = {
+        path.name
+        for path in library.rglob("*.py")
+        if re.search(r"\.(compile_model|import_model)\(", path.read_text(encoding="utf-8"))
+    }
+    assert calling == {"quiet_openvino.py"}

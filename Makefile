@@ -57,7 +57,7 @@ TRAIN ?=
 MODELS := out/models
 SAMI2I := $(BIN)/python -m SAMI2ILib
 SIMULATE := $(SAMI2I) simulate cohort $(if $(LABELS),--labels "$(LABELS)" --heads 1-16)
-PREPARE := --grid T1 --slices-by head --keep-incomplete --test 0 --validation 0
+PREPARE := --grid T1 --slices-by head --keep-incomplete --no-check-sides --test 0 --validation 0
 
 # What each stage learns from, and from where it goes on.
 STAGE_1 := --data protocol=$(MODELS)/protocol-set --data varied=$(MODELS)/varied-set

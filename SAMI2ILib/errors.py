@@ -118,6 +118,11 @@ def as_sami2i_error(error: BaseException) -> Sami2iError:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, for a sentence of ours; its type where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def is_memory_failure(error: BaseException) -> bool:
     """Say whether memory ran out, in whichever words: only Python itself has a type for it."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:

@@ -100,7 +100,7 @@ def recordOf(node: Any) -> dict[str, Any]:
     return {
         "synthetic": True,
         "intended_use": INTENDED_USE,
-        "error_map": node.GetAttribute(ERROR_MAP_ATTRIBUTE) == "true",
+        "quantity": "error" if node.GetAttribute(ERROR_MAP_ATTRIBUTE) == "true" else "image",
         "target_contrast": node.GetAttribute(TARGET_ATTRIBUTE) or "",
     }
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from SAMI2ILib.errors import first_line
+
 SIZE = 2048
 _RUNS = 5
 _WARM_UPS = 1
@@ -50,15 +52,14 @@ def measure_ceiling(
     a, b = (rng.standard_normal((size, size), dtype=np.float32) for _ in range(2))
     products, kind = [], device.partition(":")[0]
     for library, precision, prepare in _candidates(a, b, threads, device):
+        gflops, reason = None, ""
         try:
-            multiply = prepare()
+            gflops = 2 * size**3 / _time(prepare(), runs) / 1e9
         except ImportError as error:
             reason = f"the package {error.name} is not installed"
-            products.append(Product(library, precision, size, None, reason, kind))
-            continue
-        seconds = _time(multiply, runs)
-        gflops = 2 * size**3 / seconds / 1e9
-        products.append(Product(library, precision, size, gflops, device=kind))
+        except RuntimeError as error:
+            reason = first_line(error)
+        products.append(Product(library, precision, size, gflops, reason, kind))
     return products
 
 

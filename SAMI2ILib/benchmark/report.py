@@ -5,7 +5,6 @@ from typing import Any
 
 from SAMI2ILib.benchmark.arms import NAIVE
 from SAMI2ILib.benchmark.model_run import Row
-from SAMI2ILib.errors import InputError
 
 BEGIN_MARK = "<!-- sami2i bench: begin -->"
 END_MARK = "<!-- sami2i bench: end -->"
@@ -24,22 +23,6 @@ def write_report(results: dict[str, Any]) -> str:
     parts += [_heads(results), _growth(results["growth"]), _training(results["training"])]
     parts.append(_start_up(results["start_up"]))
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def put_between_marks(page: str, report: str) -> str:
-    """Replace what stands between the two marks of a page.
-
-    Raises:
-        InputError: The page does not have both marks, in their order.
-    """
-    before, begin, rest = page.partition(BEGIN_MARK)
-    _, end, after = rest.partition(END_MARK)
-    if not begin or not end:
-        raise InputError(
-            f"The page has no lines {BEGIN_MARK!r} and {END_MARK!r}.",
-            "Add both where the tables belong, or name a new file.",
-        )
-    return f"{before}{BEGIN_MARK}\n{report}{END_MARK}{after}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -13,12 +13,12 @@ from SAMI2ILib.benchmark.ceiling import Product
 from SAMI2ILib.benchmark.growth import measure_growth
 from SAMI2ILib.benchmark.head import HEAD_SHAPE_KJI, write_head
 from SAMI2ILib.benchmark.interleave import interleave
-from SAMI2ILib.benchmark.machine import describe_hardware, describe_software
 from SAMI2ILib.benchmark.model_run import Row, measure_model
 from SAMI2ILib.benchmark.plan import Plan
 from SAMI2ILib.benchmark.process import ArmFailedError, ArmProcess
 from SAMI2ILib.benchmark.start_up import measure_start_up
 from SAMI2ILib.benchmark.subject_names import BUNDLED, HEADLESS
+from SAMI2ILib.machine import describe_hardware, describe_software
 
 FORMAT = "sami2i-benchmark"
 FORMAT_VERSION = 1

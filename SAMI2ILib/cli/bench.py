@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
     from SAMI2ILib.benchmark.plan import Plan
@@ -68,8 +67,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    from SAMI2ILib.benchmark.machine import describe_hardware
     from SAMI2ILib.benchmark.run import run_benchmark
+    from SAMI2ILib.machine import describe_hardware
 
     plan = _plan(args)
     console.start(describe_hardware()["cpu"], f"{plan.threads} threads, {plan.minutes:g} minutes")
@@ -78,8 +77,8 @@ def _measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 def _plan(args: argparse.Namespace) -> "Plan":
     from SAMI2ILib.benchmark.arms import ARM_NAMES
-    from SAMI2ILib.benchmark.machine import cpu_count
     from SAMI2ILib.benchmark.plan import Plan
+    from SAMI2ILib.machine import cpu_count
 
     return Plan(
         models=_names(args.models),
@@ -104,11 +103,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write_markdown(report: str, path: Path) -> None:
-    from SAMI2ILib.benchmark.report import BEGIN_MARK, END_MARK, put_between_marks
+    from SAMI2ILib.benchmark.report import BEGIN_MARK, END_MARK
+    from SAMI2ILib.marked_page import insert_between
 
-    try:
-        page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The page {path.name!r} cannot be read: {error}.", "Check it.") from error
-    page = page or f"{BEGIN_MARK}\n{END_MARK}\n"
-    write_text(put_between_marks(page, report), path)
+    write_text(insert_between(path, BEGIN_MARK, END_MARK, report), path)

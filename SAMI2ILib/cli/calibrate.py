@@ -1,8 +1,6 @@
 """`sami2i calibrate`: what a model's uncertainty map is worth, measured on real pairs."""
 
 import argparse
-import csv
-import io
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.evaluate import choose_subjects, names
+from SAMI2ILib.tables import write_rows
 
 if TYPE_CHECKING:
     from SAMI2ILib.evaluation.calibration import Calibration
@@ -82,7 +81,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     measured: dict[str, _Measured] = {}
     for number, subject in enumerate(subjects):
         console.progress("measure", number, len(subjects))
-        pair = read_pair(subject, spec.source_contrast, spec.target_contrast)
+        percent = spec.preprocessing.normalization.percentile
+        pair = read_pair(subject, spec.source_contrast, spec.target_contrast, percent)
         measured[pair.subject] = _measure(pair, ensemble)
     console.progress("measure", len(subjects), len(subjects))
     console.say(_text(measured, ensemble.passes))
@@ -90,7 +90,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     write_text(
         json.dumps(report, indent=2, allow_nan=False) + "\n", args.output / "calibration.json"
     )
-    write_text(_csv(measured), args.output / "calibration.csv")
+    rows = [{"subject": name, **row} for name, row in _rows(measured).items()]
+    write_rows(rows, list(rows[0]), args.output / "calibration.csv")
     found = {name: one.calibration for name, one in measured.items()}
     save_plot(found, args.output / "calibration.png", f"{spec.id}, {ensemble.passes} passes")
     console.result({"report": str(args.output / "calibration.json"), "mean": report["mean"]})
@@ -148,10 +149,11 @@ def _report(measured: dict[str, _Measured], ensemble: "Ensemble") -> dict[str, A
     from SAMI2ILib.inference.provenance import describe_ensemble
 
     rows = _rows(measured)
+    percent = ensemble.members[0].model.spec.preprocessing.normalization.percentile
     return {
         "ensemble": describe_ensemble(ensemble),
         "region": "brain",
-        "unit": "1/1000 of the target's 99.5th percentile",
+        "unit": f"1/1000 of the target's {percent:g}th percentile",
         "subjects": {
             name: {**row, "bins": [asdict(b) for b in measured[name].calibration.bins]}
             for name, row in rows.items()
@@ -161,15 +163,6 @@ def _report(measured: dict[str, _Measured], ensemble: "Ensemble") -> dict[str, A
             for key in ("rank_correlation", "share_of_error", "nrmse", "nrmse_single")
         },
     }
-
-
-def _csv(measured: dict[str, _Measured]) -> str:
-    rows = _rows(measured)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["subject", *next(iter(rows.values()))])
-    writer.writeheader()
-    writer.writerows({"subject": name, **row} for name, row in rows.items())
-    return text.getvalue()
 
 
 def _text(measured: dict[str, _Measured], passes: int) -> str:

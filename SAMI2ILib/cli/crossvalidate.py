@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.job_lines import list_jobs, teller
 from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import InputError
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with stop_requested() as stop:
         plan = comparison.plan(_machine(args, stop, console))
         if args.plan:
-            _list(plan.states(), console)
+            list_jobs(plan.states(), console)
             return 0
         chosen = [_job_id(plan, text) for text in args.job]
         _warn_of_budgets(comparison, console)
@@ -117,15 +118,6 @@ def _warn_of_budgets(comparison: "Comparison", console: Console) -> None:
         )
 
 
-def _list(states: "Sequence[JobState]", console: Console) -> None:
-    for state in states:
-        message = f"  {state.message}" if state.message else ""
-        console.say(f"{state.number:4} {state.status:8} {state.job.title}{message}")
-    console.result(
-        {"jobs": [{"number": s.number, "id": s.job.id, "status": s.status} for s in states]}
-    )
-
-
 def _job_id(plan: "Plan", text: str) -> str:
     return plan.job_of(int(text)).id if text.isdigit() else plan[text].id
 
@@ -133,13 +125,7 @@ def _job_id(plan: "Plan", text: str) -> str:
 def _work(plan: "Plan", chosen: Sequence[str], wait: bool, console: Console) -> "list[JobState]":
     from SAMI2ILib.study.jobs import run_plan
 
-    def report(state: "JobState", seconds: float) -> None:
-        time = f" in {seconds:.0f} s" if state.status != "running" else ""
-        console.note(
-            f"job {state.number} of {len(plan.jobs)}, {state.job.title}: {state.status}{time}"
-        )
-
-    return run_plan(plan, chosen, report=report, wait=wait)
+    return run_plan(plan, chosen, report=teller(console), wait=wait)
 
 
 def _write_tables(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.about import VERSION
-from SAMI2ILib.errors import InputError, MissingError, Sami2iError
+from SAMI2ILib.errors import InputError, MissingError, Sami2iError, first_line
 
 if TYPE_CHECKING:
     from SAMI2ILib.cli.console import Console
@@ -135,7 +135,7 @@ def _broken(packages: Mapping[str, str | None]) -> dict[str, str]:
                 importlib.import_module(module)
         except (ImportError, OSError, RuntimeError, AttributeError, TypeError, ValueError) as error:
             # What half an installation, or a library built for another version, raises.
-            broken[REQUIRED[name]] = _first_line(error)
+            broken[REQUIRED[name]] = first_line(error)
     return broken
 
 
@@ -148,7 +148,7 @@ def _device(verify: bool) -> tuple[dict[str, str] | None, str]:
     except (ImportError, OSError, RuntimeError, AttributeError, Sami2iError) as error:
         # A library that does not load is an OSError on Windows and an ImportError elsewhere; a
         # torch that is too old lacks attributes.
-        return None, f"PyTorch does not work: {_first_line(error)}"
+        return None, f"PyTorch does not work: {first_line(error)}"
     if trouble:
         return None, f"PyTorch does not work: {trouble}"
     fields = ("name", "description", "reason", "precision")
@@ -247,8 +247,3 @@ def _text(fields: dict[str, Any]) -> str:
     rows += [("problem", problem) for problem in fields["problems"]]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -84,6 +84,7 @@ def load_chosen(
         predictor = _make_predictor(model, device, args, listener)
     except Sami2iError:
         console.start(device.description, device.reason)
+        listener.tell(console)
         raise
     back_end = predictor.back_end
     console.start(device.description, device.reason, back_end.to_json() if back_end else None)

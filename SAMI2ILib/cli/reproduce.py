@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console, SilentConsole
+from SAMI2ILib.cli.job_lines import job_line, list_jobs, teller
 from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import InputError
 
@@ -80,7 +81,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     study = _study(args)
     if args.plan:
         console.start("cpu", "a plan is only looked at")
-        return _list_jobs(make_plan(study, args.output), console)
+        list_jobs(make_plan(study, args.output).states(), console)
+        return 0
     if args.report_only:
         console.start("cpu", "a report is only written")
         return _report(study, make_plan(study, args.output), args.output, console)
@@ -153,21 +155,6 @@ def _device(args: argparse.Namespace, study: "Study", world: "World") -> "Device
     return choose_device(parse_config({**table, "data": [{"name": "ixi"}]}), args.device, world)
 
 
-def _list_jobs(plan: "Plan", console: Console) -> int:
-    states = plan.states()
-    for state in states:
-        console.say(f"{state.number:4}  {state.status:8}  {state.job.title}{_remark(state)}")
-    console.result(
-        {
-            "jobs": [
-                {"number": s.number, "id": s.job.id, "status": s.status, "message": s.message}
-                for s in states
-            ]
-        }
-    )
-    return 0
-
-
 def _one_job(plan: "Plan", number: int, world: "World", console: Console) -> int:
     """One job: alone with all that it needs, or by all processes of torchrun."""
     import torch
@@ -175,7 +162,7 @@ def _one_job(plan: "Plan", number: int, world: "World", console: Console) -> int
     from SAMI2ILib.study.jobs import run_plan, run_together
 
     job = plan.job_of(number)
-    tell = _Teller(console)
+    tell = teller(console)
     if world.size == 1:
         return _end(run_plan(plan, [job.id], report=tell), console)
 
@@ -190,13 +177,13 @@ def _one_job(plan: "Plan", number: int, world: "World", console: Console) -> int
 def _all_jobs(plan: "Plan", console: Console) -> "list[JobState]":
     from SAMI2ILib.study.jobs import run_plan
 
-    return run_plan(plan, report=_Teller(console))
+    return run_plan(plan, report=teller(console))
 
 
 def _end(states: "list[JobState]", console: Console) -> int:
     for state in states:
         if state.status != "done":
-            console.say(f"{state.number:4}  {state.status:8}  {state.job.title}{_remark(state)}")
+            console.say(job_line(state))
     console.result({"jobs": {str(state.number): state.status for state in states}})
     return _exit_code(states)
 
@@ -217,19 +204,3 @@ def _report(study: "Study", plan: "Plan", folder: Path, console: Console) -> int
     console.say(f"{page}: {done} of {len(states)} jobs are done")
     console.result({"report": str(page), "done": done, "jobs": len(states)})
     return 0
-
-
-class _Teller:
-    """Says on a line each when a job begins and how it ended."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, state: "JobState", seconds: float) -> None:
-        spent = "" if state.status == "running" else f" after {seconds:.0f} s"
-        self._console.note(f"{state.number:4}  {state.status:8}  {state.job.title}{spent}"
-                           f"{_remark(state) if state.status == 'failed' else ''}")  # fmt: skip
-
-
-def _remark(state: "JobState") -> str:
-    return f" ({state.message})" if state.message else ""

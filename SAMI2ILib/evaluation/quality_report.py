@@ -256,7 +256,7 @@ def _planes(quality: Quality, contrast: str) -> str:
         comparison.real,
         "source",
         contrast,
-        None if quality.uncertainty is None else quality.uncertainty,
+        quality.uncertainty,
     )
     return picture(
         draw_figure(panels),

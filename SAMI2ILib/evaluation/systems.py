@@ -81,15 +81,14 @@ class LookupTableSystem:
 
     Args:
         table: The curve.
-        name: What tables call it.
     """
 
-    def __init__(self, table: LookupTable, name: str = LOOKUP_TABLE) -> None:
-        self.name = name
+    def __init__(self, table: LookupTable) -> None:
+        self.name = LOOKUP_TABLE
         self._table = table
 
     @classmethod
-    def fit(cls, pairs: Iterable[PreparedPair], name: str = LOOKUP_TABLE) -> "LookupTableSystem":
+    def fit(cls, pairs: Iterable[PreparedPair]) -> "LookupTableSystem":
         """Find the curve in the brains of some subjects; every voxel counts alike.
 
         Raises:
@@ -100,7 +99,7 @@ class LookupTableSystem:
             for pair in pairs
             for inside in [pair.region & pair.measured]
         )
-        return cls(table, name)
+        return cls(table)
 
     def predict(self, pair: PreparedPair) -> FloatArray:
         """Look up every voxel of the head."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.imaging.geometry import Matrix, check_ijk_to_ras
+from SAMI2ILib.imaging.geometry import Matrix, axis_codes, check_ijk_to_ras
 from SAMI2ILib.imaging.header_checks import (
     FETCH_AGAIN,
     MOST_TRAILING_BYTES,
@@ -233,7 +233,7 @@ def _choose_form(header: _Header, sform: Matrix, name: str) -> Position | None:
         f"{name} lies in two places, {furthest:.1f} mm apart: 3D Slicer reads its qform, most "
         "other programs its sform"
     )
-    if not furthest <= _FORM_LIMIT_MM or _sides(qform) != _sides(sform):
+    if not furthest <= _FORM_LIMIT_MM or axis_codes(qform) != axis_codes(sform):
         raise InputError(
             f"{said}.",
             "Load it in the program that shows it in the right place and save it anew, or set its "
@@ -243,12 +243,6 @@ def _choose_form(header: _Header, sform: Matrix, name: str) -> Position | None:
     counts = "sform" if by_sform else "qform"
     notice = Notice("two-positions", f"{said}. The {counts} counts here, as its code is not lower.")
     return Position(sform if by_sform else qform, notice)
-
-
-def _sides(ijk_to_ras: Matrix) -> list[tuple[int, float]]:
-    """The patient's axis that each voxel axis is closest to, and in which direction."""
-    axes = np.abs(ijk_to_ras[:3, :3]).argmax(axis=0)
-    return [(int(row), float(np.sign(ijk_to_ras[row, i]))) for i, row in enumerate(axes)]
 
 
 def _qform(header: _Header) -> Matrix:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from SAMI2ILib.errors import InputError, MissingError
+from SAMI2ILib.errors import InputError, MissingError, first_line
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -87,7 +87,7 @@ def device_trouble(device: Device) -> str:
         kernel = torch.ones(1, 1, 3, 3, device=device.name, dtype=device.dtype)
         works = bool((torch.nn.functional.conv2d(image, kernel) == 9).all().item())
     except (RuntimeError, AssertionError) as error:
-        return f"a test operation on {device.name} failed ({str(error).splitlines()[0]})"
+        return f"a test operation on {device.name} failed ({first_line(error)})"
     return "" if works else f"{device.name} computed a wrong result"
 
 
@@ -160,5 +160,5 @@ def _cuda_trouble(index: int) -> str:
         ones = torch.ones(8, 8, device=f"cuda:{index}")
         works = bool((ones @ ones).sum().item() == 512.0)
     except (RuntimeError, AssertionError) as error:
-        return f"a test operation on CUDA {index} failed ({str(error).splitlines()[0]})"
+        return f"a test operation on CUDA {index} failed ({first_line(error)})"
     return "" if works else f"CUDA {index} computed a wrong result"

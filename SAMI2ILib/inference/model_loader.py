@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from SAMI2ILib.baselines import GENERATOR_CONFIGS, generator_from_json
-from SAMI2ILib.errors import InputError, ModelError, is_memory_failure
+from SAMI2ILib.errors import InputError, ModelError, first_line, is_memory_failure
 from SAMI2ILib.models import (
     Decoder,
     DecoderConfig,
@@ -83,7 +83,7 @@ def load_model(reference: str | Path, store: Store | None = None) -> LoadedModel
     except (InputError, RuntimeError, OverflowError) as error:
         if is_memory_failure(error) and not _asks_for_too_much(error):
             raise
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise ModelError(
             f"The model {spec.id!r} describes a network that cannot be built: {reason}",
             "Get the file again from where it came.",

@@ -178,6 +178,7 @@ class TorchPredictor:
     def _run_and_measure(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run one slice on the GPU and set the batch size from the memory that it took."""
         self._measured = True
+        self._run(batch)  # what the first run brings to the device for good is no slice's
         torch.cuda.reset_peak_memory_stats(self._device.name)
         before = torch.cuda.memory_allocated(self._device.name)
         result = self._run(batch)

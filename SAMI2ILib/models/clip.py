@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from SAMI2ILib.errors import InputError, MissingError, ModelError
+from SAMI2ILib.errors import InputError, MissingError, ModelError, first_line
 from SAMI2ILib.models.attention import attend, merge_heads, split_heads
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -240,7 +240,7 @@ def _create(config: ClipConfig, checkpoint: Path | None, image_size: int | None)
             )
     except (RuntimeError, UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
         name = "The network" if checkpoint is None else checkpoint.name
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         raise ModelError(
             f"{name} cannot be read as the weights of {config.title}: {reason}",
             "Give a checkpoint that open_clip saved for this size; TorchScript files are not read.",

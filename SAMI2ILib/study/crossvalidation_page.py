@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from SAMI2ILib.about import SOFTWARE_NAME, VERSION
 from SAMI2ILib.data.dataset import SliceDataset
-from SAMI2ILib.errors import InputError
 from SAMI2ILib.evaluation.measured import MeasuredSystem
+from SAMI2ILib.marked_page import insert_between
 from SAMI2ILib.study.crossvalidation import PRETRAINING
 from SAMI2ILib.study.crossvalidation_jobs import Comparison
 
@@ -49,20 +49,9 @@ def insert_page(page: str, path: Path) -> str:
     Raises:
         InputError: The file cannot be read, or has not both marks, in order.
     """
-    if not path.exists():
-        return f"{BEGIN}\n{page}{END}\n"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.", "Name a text file.") from error
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(
-            f"{path} has no place for the tables.", f"Add the lines {BEGIN} and {END} to it."
-        )
-    inside = re.sub("^#", "##", page, flags=re.MULTILINE)  # below the file's own heading
-    return f"{before}{BEGIN}\n{inside}{END}{after}"
+    if path.exists():
+        page = re.sub("^#", "##", page, flags=re.MULTILINE)  # below the file's own heading
+    return insert_between(path, BEGIN, END, page)
 
 
 def _data(dataset: SliceDataset) -> str:

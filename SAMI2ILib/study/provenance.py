@@ -1,8 +1,6 @@
 """Where figures come from: the software's commit, versions of what computed, the machine."""
 
-import hashlib
 import importlib.metadata
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -11,6 +9,8 @@ from typing import Final
 
 from SAMI2ILib.about import VERSION
 from SAMI2ILib.data.dataset import SPLITS
+from SAMI2ILib.machine import describe_hardware
+from SAMI2ILib.weights import file_sha256
 
 _PACKAGES: Final = (
     "torch", "sam2", "open_clip_torch", "timm", "numpy", "scipy", "scikit-image", "SimpleITK",
@@ -54,13 +54,13 @@ def hardware(device: str) -> dict[str, str]:
     Args:
         device: What the work runs on, for a person.
     """
-    cores = f"{os.cpu_count() or '?'} cores"
-    memory = _memory_bytes()
+    found = describe_hardware()
+    memory = found["memory_bytes"]
     size = "" if memory is None else f", {memory / 1e9:.0f} GB"
     return {
         "device": device,
-        "processor": f"{_processor()}, {cores}{size}",
-        "system": f"{platform.system()} {platform.machine()}",
+        "processor": f"{found['cpu']}, {found['cores']} cores{size}",
+        "system": found["system"],
     }
 
 
@@ -70,7 +70,7 @@ def id_lists(dataset: Path) -> dict[str, str]:
     for part in SPLITS:
         path = dataset / f"{part}.txt"
         if path.is_file():
-            hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            hashes[path.name] = file_sha256(path)
     return hashes
 
 
@@ -87,20 +87,3 @@ def _git(root: Path, *words: str) -> str:
     command = ["git", "-C", str(root), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n"):
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown processor"
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None  # Windows has no sysconf

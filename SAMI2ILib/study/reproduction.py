@@ -18,8 +18,6 @@ from SAMI2ILib.study.cells import Budget, Cell, training_table, what_decides
 from SAMI2ILib.study.jobs import Job, JobContext, Plan
 from SAMI2ILib.study.paper import DIRECTIONS, SYSTEMS, Direction
 
-SCALES: Final = ("full", "smoke")
-
 # Raise it when what is measured or drawn changes: cells are then measured again, not trained.
 _EVALUATION_VERSION: Final = 1
 _DATA_JOB: Final = "data"

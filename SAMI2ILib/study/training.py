@@ -1,17 +1,15 @@
 """What decides the result of a study's training."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from SAMI2ILib.study.cells import what_decides
 from SAMI2ILib.training.config import BUDGET_KEYS, TrainingConfig
-from SAMI2ILib.training.resume import identity_of
 
 
 def description_of(config: TrainingConfig, dataset_ids: Sequence[str]) -> dict[str, Any]:
-    """All that decides what a training gives, as JSON values: recipe, data and budget."""
-    identity: dict[str, Any] = json.loads(identity_of(config, {"datasets": list(dataset_ids)}))
-    return {**identity, "budget": budget_of(config)}
+    """All that decides what a training gives, as JSON values: recipe, budget and data."""
+    return {**what_decides(config), "datasets": list(dataset_ids)}
 
 
 def budget_of(config: TrainingConfig) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """Turns a trained network into model files that `translate` takes at once."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.data.dataset import SliceDataset
 from SAMI2ILib.training.baseline_networks import BaselineTranslator
 from SAMI2ILib.training.config import DataSource, TrainingConfig
@@ -33,6 +31,7 @@ from SAMI2ILib.weights import (
     write_encoder,
     write_model,
 )
+from SAMI2ILib.weights.store_files import copy_checked
 
 _NO_LICENSE = "unknown"
 _LISTED_NAMES = 20
@@ -168,7 +167,7 @@ def _encoder_reference(
             kind="public", name=weights.public_name, sha256=sha256, hiera=hiera
         ), None
     if config.encoder.frozen and weights.is_own_encoder and weights.encoder is not None:
-        return _copy_encoder(weights.encoder, hiera, folder)
+        return _copy_encoder(weights.encoder, weights.sha256["encoder"], hiera, folder)
     if len(config.targets) == 1 and not config.encoder.separate:
         return EncoderReference(kind="embedded", hiera=hiera), None
     name = f"{config.name}-encoder"
@@ -186,14 +185,13 @@ def _encoder_reference(
 
 
 def _copy_encoder(
-    source: Path, hiera: dict[str, Any], folder: Path
+    source: Path, sha256: str, hiera: dict[str, Any], folder: Path
 ) -> tuple[EncoderReference, Path]:
     name = read_encoder_spec(source).id
     path = folder / f"{name}.safetensors"
     if path.resolve() != source.resolve():
-        with atomic_path(path) as unfinished:
-            shutil.copyfile(source, unfinished)
-    return EncoderReference(kind="store", name=name, sha256=file_sha256(path), hiera=hiera), path
+        copy_checked(source, path, sha256)
+    return EncoderReference(kind="store", name=name, sha256=sha256, hiera=hiera), path
 
 
 def _weights(module: nn.Module, prefix: str = "") -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SAMI2ILib.errors import MissingError, NetworkError
+from SAMI2ILib.errors import MissingError, NetworkError, first_line
 
 if TYPE_CHECKING:
     from SAMI2ILib.models.clip import ClipConfig
@@ -74,7 +74,7 @@ def _download(config: "ClipConfig") -> Path | None:
     try:
         return Path(open_clip.download_pretrained(options))
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         raise NetworkError(
             f"The weights of {config.title} could not be downloaded: {reason}",
             "Check the connection, or name a file that was downloaded elsewhere.",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from SAMI2ILib.errors import MissingError, NetworkError
+from SAMI2ILib.errors import MissingError, NetworkError, first_line
 
 TRANSFORMER = "vit_base_r50_s16_224.orig_in21k"
 """The hybrid ViT-B/16 behind a ResNet-50, trained on ImageNet-21k, by its name in `timm`."""
@@ -56,7 +56,7 @@ def _download() -> None:
     try:
         timm.create_model(TRANSFORMER, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         raise NetworkError(
             f"The weights of {TRANSFORMER} could not be downloaded: {reason}",
             "Check the connection, or name a file that was downloaded elsewhere.",

@@ -100,7 +100,7 @@ def test_error_map_says_what_it_is(make_node, tmp_path):
     node.SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
     save(node, tmp_path / "head_error.nii.gz")
     record = json.loads((tmp_path / "head_error.json").read_text())
-    assert (record["synthetic"], record["error_map"]) == (True, True)
+    assert (record["synthetic"], record["quantity"]) == (True, "error")
     assert "Research use only" in record["intended_use"]
 
 

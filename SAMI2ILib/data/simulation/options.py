@@ -111,6 +111,7 @@ class HeadOptions:
         lengths = (self.spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm, self.height_mm)
         if min(lengths) <= 0:
             raise InputError(f"Spacings, thickness and height must be over 0 mm, not {lengths}.")
+        scans = self.scans().values()
         amounts = {
             "deformation": self.deformation,
             "lesions": self.lesions,
@@ -118,9 +119,9 @@ class HeadOptions:
             "texture": self.texture,
             "blur_mm": self.blur_mm,
             "bias": self.bias,
-            "noise": min(*self.noise, *(scan.noise for scan in self.further.values())),
+            "noise": min(scan.noise for scan in scans),
             "csf_share": self.csf_share,
-            "coil": min(self.coil),
+            "coil": min(scan.coil for scan in scans),
         }
         for name, value in amounts.items():
             if value < 0:

@@ -32,6 +32,13 @@ def cache_folder() -> Path:
 def weights_sha256(network: nn.Module) -> str:
     """Name the weights and the build of a network: equal ones compute the same."""
     digest = hashlib.sha256(repr(network).encode())
+    for name, module in network.named_modules():  # heads, windows and shifts are in no repr
+        plain = {
+            key: value
+            for key, value in vars(module).items()
+            if key != "training" and isinstance(value, int | float | str | tuple | list)
+        }
+        digest.update(f"{name} {sorted(plain.items())}".encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().contiguous().numpy().data)

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from SAMI2ILib.errors import InputError, MissingError, ModelError, Sami2iError
+from SAMI2ILib.errors import InputError, MissingError, ModelError, Sami2iError, first_line
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.back_ends.agreement import (
     REQUIRED_DECIBELS,
@@ -191,7 +191,7 @@ class _Choice:
                 predictor = make(replace(self.device, precision=precision))
                 agreement = self._check(predictor)
             except (RuntimeError, InputError) as error:
-                problem = f"failed ({str(error).splitlines()[0]})"
+                problem = f"failed ({first_line(error)})"
             else:
                 if agreement.decibels >= REQUIRED_DECIBELS[precision]:
                     found = agreement.decibels, agreement.worst

@@ -68,7 +68,7 @@ class Attention:
         shift: First window border inside the map.
         pooled: The queries are pooled 2x2 first.
         place_query, place_key, place_value: What the learned position in the window adds,
-            (window**2, C); None without one.
+            (1, heads, window**2, D); None without one.
     """
 
     query: Linear
@@ -167,7 +167,7 @@ def fold_generator(network: nn.Module, slice_shape: tuple[int, int, int]) -> Gen
         slice_shape: (C, H, W) of a slice.
 
     Returns:
-        The same function, for `program.run_generator`.
+        The same function, for `program.run_coarse` and `run_fine`; SAM-I2I, Fig. 1, up to rounding.
 
     Raises:
         InputError: The network is not SAM-I2I with a trunk of SAM2, or the slices do not fit it.
@@ -253,7 +253,12 @@ def _attention(
     query_weight, query_bias = query_weight * scale, query_bias * scale
     zeros = torch.zeros_like(query_bias)
     places = [
-        None if position is None else position[0] @ weight.T
+        None
+        if position is None
+        else (position[0] @ weight.T)
+        .view(1, window**2, unit.num_heads, -1)
+        .transpose(1, 2)
+        .contiguous()
         for weight in (query_weight, key_weight, value_weight)
     ]
     return Attention(

@@ -83,23 +83,6 @@ class Operations(Protocol[T]):
         """`softmax(query @ key.T) @ value`, each (N, heads, tokens, D)."""
 
 
-def run_generator(ops: Operations[T], generator: Generator, slices: T) -> T:
-    """Translate slices.
-
-    Args:
-        ops: The back end.
-        generator: From `fold_generator`.
-        slices: (B, C, H, W) in [0, 1] of the generator's size.
-
-    Returns:
-        (B, 1, H, W) float32 in [0, 1].
-
-    Source:
-        SAM-I2I, Fig. 1. The result is that of `SamI2I.forward` up to rounding.
-    """
-    return run_fine(ops, generator, slices, *run_coarse(ops, generator, slices))
-
-
 def run_coarse(ops: Operations[T], generator: Generator, slices: T) -> tuple[T, T]:
     """Run the encoder and the fusions up to the finest.
 
@@ -132,8 +115,8 @@ def _encode(ops: Operations[T], generator: Generator, slices: T) -> list[T]:
     enlarged = ops.enlarge(slices, generator.upscale) if generator.upscale > 1 else slices
     patches = ops.permute(ops.convolve(enlarged, generator.patches), (0, 2, 3, 1))
     height, width = generator.map_size(0)
-    place = ops.constant(generator.place.flatten(0, 1)[None])  # (1, H * W, C)
     channels = generator.place.shape[-1]
+    place = ops.reshape(ops.constant(generator.place), (1, height * width, channels))
     tokens = ops.add(ops.reshape(patches, (-1, height * width, channels)), place)
     tokens = ops.reshape(tokens, (-1, channels))
     maps = []
@@ -214,10 +197,7 @@ def _to_windows(
     tokens = ops.reshape(tokens, (-1, side, across, side, heads, depth))
     tokens = ops.permute(tokens, (0, 2, 4, 1, 3, 5))
     tokens = ops.reshape(tokens, (-1, heads, side * side, depth))
-    if place is None:
-        return tokens
-    by_head = place.view(1, side * side, heads, depth).transpose(1, 2)
-    return ops.add(tokens, ops.constant(by_head.contiguous()))
+    return tokens if place is None else ops.add(tokens, ops.constant(place))
 
 
 def _from_windows(ops: Operations[T], attended: T, size: Size, windows: Windows, heads: int) -> T:

@@ -27,6 +27,16 @@ def test_library_that_is_missing_is_said(monkeypatch):
     assert missing == {"the package openvino is not installed"}
 
 
+def test_one_library_that_fails_leaves_the_others_their_products(monkeypatch):
+    def fail(*_arguments):
+        raise RuntimeError("no such kernel\nat line 1")
+
+    monkeypatch.setattr(ceiling, "_openvino", fail)
+    products = measure_ceiling(threads=1, size=16, runs=1)
+    assert {p.reason for p in products if p.library == "openvino"} == {"no such kernel"}
+    assert any(p.gflops for p in products if p.library == "torch")
+
+
 def test_ceiling_is_the_best_of_its_precision():
     products = [
         Product("torch", "fp32", 8, 200.0),

@@ -7,9 +7,6 @@ from PIL import Image
 
 from SAMI2ILib.benchmark.plot import save_plot
 from SAMI2ILib.benchmark.report import (
-    BEGIN_MARK,
-    END_MARK,
-    put_between_marks,
     table,
     write_report,
 )
@@ -66,14 +63,6 @@ def test_parts_that_were_not_measured_are_left_out(results):
     assert "whole head" not in report
     assert "Growth" not in report
     assert "Training" not in report
-
-
-def test_report_takes_the_place_between_the_marks_and_nothing_else():
-    page = f"before\n{BEGIN_MARK}\nold\n{END_MARK}\nafter\n"
-    assert put_between_marks(page, "new\n") == f"before\n{BEGIN_MARK}\nnew\n{END_MARK}\nafter\n"
-    for without in ("before", f"{END_MARK}{BEGIN_MARK}"):
-        with pytest.raises(InputError, match="The page has no lines"):
-            put_between_marks(without, "new")
 
 
 def test_table_is_aligned():

@@ -13,7 +13,7 @@ from SAMI2ILib.data.simulation.options import (
     ixi_options,
     random_options,
 )
-from SAMI2ILib.data.simulation.signal import ENHANCED_T1, FLAIR
+from SAMI2ILib.data.simulation.signal import ENHANCED_T1, FLAIR, IXI_T2
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging import resample
@@ -179,6 +179,11 @@ def test_ixi_options_have_one_protocol():
 def test_negative_amounts_are_refused(field):
     with pytest.raises(InputError, match=f"{field} must be 0 or more"):
         HeadOptions(**{field: -1})
+
+
+def test_further_contrasts_are_checked_too():
+    with pytest.raises(InputError, match="coil must be 0 or more"):
+        HeadOptions(further={"FLAIR": ScanOptions(IXI_T2, coil=-1.0)})
 
 
 def test_zero_thickness_is_refused():

@@ -12,6 +12,7 @@ from SAMI2ILib.study.paper import (
     parse_systems,
     published,
 )
+from SAMI2ILib.study.training import description_of
 from SAMI2ILib.training.config_file import parse_config
 
 DATA = {"data": [{"name": "ixi"}]}
@@ -87,6 +88,17 @@ def test_encoders_of_table_2_take_the_place_of_sam2_s():
     assert variants["rn101"].variant == "clip:RN101/openai"
     assert variants["vit-b-16"].variant == "clip:ViT-B-16/laion2b_s34b_b88k"
     assert (variants["sam-i2i"].variant, variants["sam-i2i"].frozen) == ("base_plus", True)
+
+
+def test_training_from_other_weights_is_another_one():
+    table = {"name": "x", "data": [{"name": "ixi"}], "optimization": {"steps": 1}}
+    first, second = (
+        description_of(parse_config({**table, "encoder": {"checkpoint": name}}), ["id"])
+        for name in ("a.pt", "b.pt")
+    )
+    assert first != second
+    assert first["datasets"] == ["id"]
+    assert first["optimization"]["steps"] == 1
 
 
 def test_what_decides_a_training_leaves_out_the_machine():

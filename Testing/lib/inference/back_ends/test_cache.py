@@ -89,6 +89,12 @@ def test_weights_and_build_name_a_network(make_generator):
     assert len({name, weights_sha256(changed), weights_sha256(make_generator("shifted"))}) == 3
 
 
+def test_other_windows_over_equal_weights_are_another_network(make_generator):
+    first, second = make_generator(), make_generator()
+    second.decoder.blocks[0].layers[0].attention.window += 1
+    assert weights_sha256(first) != weights_sha256(second)
+
+
 class TestCompiledModels:
     """OpenVINO's part of the cache, by what a second run does with it."""
 

@@ -51,6 +51,17 @@ def test_torch_computes_what_the_network_does(make_generator, make_slices, build
     assert compare(output[:, 0].numpy(), reference(network, slices)).decibels > 110
 
 
+def test_torch_keeps_no_more_with_each_slice(make_generator, make_slices):
+    slices = torch.from_numpy(make_slices(1, 1, *SIZES["shifted"]))
+    folded = FoldedNetwork(fold_generator(make_generator("shifted"), slices.shape[1:]))
+    kept = []
+    for _ in range(3):
+        with torch.inference_mode():
+            folded(slices)
+        kept.append(sum(len(ops._constants) for ops in (folded._coarse, folded._fine)))
+    assert kept[0] == kept[1] == kept[2] > 0
+
+
 @pytest.mark.parametrize("build", SIZES)
 def test_openvino_computes_what_the_network_does(openvino, make_generator, make_slices, build):
     network = make_generator(build)

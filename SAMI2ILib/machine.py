@@ -1,4 +1,4 @@
-"""What a benchmark ran on: processor, memory, GPUs and versions, without names of machines."""
+"""What figures were measured on: processor, memory, GPUs, versions, without names of machines."""
 
 import importlib.metadata
 import os
@@ -28,7 +28,7 @@ def describe_software() -> dict[str, str]:
 
 
 def describe_hardware() -> dict[str, Any]:
-    """Processor, cores, memory, GPUs and system, as far as the system tells."""
+    """Processor, cores of this process, memory, GPUs and system, as far as the system tells."""
     facts = _cpu_of_proc(_read(Path("/proc/cpuinfo")))
     return {
         "cpu": facts["model"] or platform.processor() or platform.machine(),
@@ -74,4 +74,9 @@ def _cpu_of_proc(text: str) -> Mapping[str, Any]:
 
 def _memory(text: str) -> int | None:
     total = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
-    return 1024 * int(total[1]) if total else None
+    if total:
+        return 1024 * int(total[1])
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None  # Windows has no sysconf

@@ -1,9 +1,7 @@
 """What must not be in the volumes of the bundled models: measures and limits of `artifacts`."""
 
 import functools
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +20,8 @@ from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.translate import TranslateOptions, prepare_volume, translate
 from SAMI2ILib.weights.store import Store
 from Testing.lib import artifacts
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
-REAL_DATA = os.environ.get("SAMI2I_REAL_DATA", "")
-needs_real_data = pytest.mark.skipif(
-    not REAL_DATA, reason="SAMI2I_REAL_DATA names no folder of real scans"
-)
 SAMPLES = [(name, target) for name in ("sample", "sample-brain") for target in ("T2", "PD")]
 # As acquired with skull; smooth; brain only, twice.
 REAL = [
@@ -106,7 +101,7 @@ def sample(name, slices_in_one):
 
 
 def real(name, target):
-    subject = next(s for s in find_subjects(Path(REAL_DATA)) if s.name == name)
+    subject = next(s for s in find_subjects(REAL_DATA) if s.name == name)
     pair = read_pair(subject, "T1", target)
     translation = run(pair.native, target)
     compared = pair.compare(lambda _source: translation.volume)

@@ -1,8 +1,6 @@
 """The models that are shipped, on the head that is shipped and on real scans where they are."""
 
 import itertools
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +18,7 @@ from SAMI2ILib.inference.model_loader import load_model
 from SAMI2ILib.inference.predictor import TorchPredictor
 from SAMI2ILib.inference.translate import translate
 from SAMI2ILib.weights.store import Store
-
-REAL_DATA = os.environ.get("SAMI2I_REAL_DATA", "")
-needs_real_data = pytest.mark.skipif(
-    not REAL_DATA, reason="SAMI2I_REAL_DATA names no folder of real scans"
-)
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +120,7 @@ def correlations_with_the_original(t1, variants, model):
 def head_named(name):
     if name == "sample":
         return read_volume(asset_path("sample", "T1.nii.gz"))
-    return read_volume(Path(REAL_DATA) / "template-avg152" / "T1.nii")
+    return read_volume(REAL_DATA / "template-avg152" / "T1.nii")
 
 
 @pytest.mark.slow
@@ -165,7 +159,7 @@ REAL_T1 = [
 @needs_real_data
 @pytest.mark.parametrize("name", REAL_T1)
 def test_real_scan_becomes_a_t2_on_its_own_grid(bundled, name):
-    t1 = read_volume(Path(REAL_DATA) / name)
+    t1 = read_volume(REAL_DATA / name)
     result = run(t1, bundled["T2"])
     assert result.grid.is_same(t1.grid)
     inside = find_foreground(t1)

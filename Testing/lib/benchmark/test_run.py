@@ -78,6 +78,7 @@ def test_benchmark_with_every_part_is_whole(tiny_model_file, small_head, monkeyp
     assert find_trouble(results) == ""
     rows = by_arm(results)
     for name in ("torch-fp32", "openvino-fp32", "onnxruntime-fp32"):
+        assert rows[name]["worst_pixel"] is not None, name  # a slice was compared
         assert rows[name]["agreement_db"] is None or rows[name]["agreement_db"] > 90
     for name in ("torch-bf16", "openvino-bf16"):
         assert rows[name]["agreement_db"] > 40

@@ -10,6 +10,7 @@ import pytest
 from SAMI2ILib.assets import asset_path
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
+from Testing.lib.real_data import REAL_DATA
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +38,6 @@ def brain_only(sample) -> Callable[[str], Volume]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    folder = os.environ.get("SAMI2I_REAL_DATA")
-    if not folder:
-        pytest.skip("SAMI2I_REAL_DATA is not set")
-    return Path(folder)
+    if not os.environ.get("SAMI2I_REAL_DATA"):
+        pytest.skip("SAMI2I_REAL_DATA names no folder of real scans")
+    return REAL_DATA

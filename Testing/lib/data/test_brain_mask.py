@@ -1,8 +1,6 @@
 """Brain masks: what counts as brain only, and what happens without the template."""
 
 import importlib.util
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from SAMI2ILib.data.brain_mask import _read_template, brain_mask, is_brain_only
 from SAMI2ILib.errors import InputError, MissingError
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
 SPACING_MM = 4.0
 BRAIN_RADIUS_MM = 60.0
@@ -52,12 +51,10 @@ def test_head_without_the_template_says_how_to_get_it(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not os.environ.get("SAMI2I_REAL_DATA"), reason="SAMI2I_REAL_DATA names no folder of real scans"
-)
+@needs_real_data
 @pytest.mark.parametrize("subject", ["ms-raw-12", "tumor-fg6692", "healthy-chris"])
 def test_brain_of_a_real_head_has_a_brain_s_volume(subject):
-    volume = read_volume(Path(os.environ["SAMI2I_REAL_DATA"]) / subject / "T1.nii.gz")
+    volume = read_volume(REAL_DATA / subject / "T1.nii.gz")
     liters = brain_mask(volume).sum() * np.prod(volume.spacing_mm) / 1e6
     assert 1.1 < liters < 1.9
 

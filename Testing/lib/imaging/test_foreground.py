@@ -1,13 +1,11 @@
 """The foreground of heads by formula, whose truth is known, and of real scans where present."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging import Volume, find_foreground, read_volume, reorient
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
 GEOMETRIES = {
     "axial": ("LPS", (2.0, 2.0, 2.0), 0.0, (90, 110, 96)),
@@ -110,8 +108,8 @@ REAL_T1 = [
 ]
 
 
-@pytest.mark.skipif("SAMI2I_REAL_DATA" not in os.environ, reason="SAMI2I_REAL_DATA is not set")
+@needs_real_data
 @pytest.mark.parametrize(("name", "share"), REAL_T1)
 def test_real_scans_have_the_foreground_that_was_looked_at(name, share):
-    volume = read_volume(Path(os.environ["SAMI2I_REAL_DATA"]) / name)
+    volume = read_volume(REAL_DATA / name)
     assert find_foreground(volume).mean() == pytest.approx(share, rel=0.05)

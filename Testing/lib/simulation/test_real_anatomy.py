@@ -1,8 +1,5 @@
 """Simulated contrast and anatomy beside real ones; needs SAMI2I_REAL_DATA."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,15 +8,14 @@ from SAMI2ILib.data.simulation.head import simulate_head
 from SAMI2ILib.data.simulation.options import HeadOptions
 from SAMI2ILib.data.simulation.sources import find_label_maps
 from SAMI2ILib.data.simulation.tissues import Tissue
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
-pytestmark = pytest.mark.skipif(
-    "SAMI2I_REAL_DATA" not in os.environ, reason="SAMI2I_REAL_DATA is not set"
-)
+pytestmark = needs_real_data
 
 
 @pytest.fixture(scope="module")
 def real_head() -> Anatomy:
-    source = find_label_maps(Path(os.environ["SAMI2I_REAL_DATA"]) / "head-labels", [17])[0]
+    source = find_label_maps(REAL_DATA / "head-labels", [17])[0]
     return source.load(np.random.SeedSequence(0))
 
 

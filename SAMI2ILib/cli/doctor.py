@@ -16,6 +16,7 @@ from SAMI2ILib.errors import InputError, MissingError, Sami2iError, first_line
 
 if TYPE_CHECKING:
     from SAMI2ILib.cli.console import Console
+    from SAMI2ILib.inference.device import Device
 
 HELP = "Say what works on this machine: PyTorch, device, models, disk."
 
@@ -51,7 +52,16 @@ _PARTS = {
     "scipy": ("scipy.ndimage",),
     "skimage": ("skimage.filters", "skimage.metrics"),
 }
+# A library that does not load is an OSError on Windows and an ImportError elsewhere; a torch that
+# is too old lacks attributes.
+_LOADING_FAILURES = (ImportError, OSError, RuntimeError, AttributeError, Sami2iError)
 _STORE_NEEDS = ("numpy", "safetensors", "jsonschema", "platformdirs")
+
+_PRECISIONS = {
+    "fp32": "fp32",
+    "bf16": "bf16, gray levels in fp32",
+    "fp16": "fp16, gray levels in fp32",
+}
 
 MACOS_INTEL = (
     "Not supported: for Intel programs on macOS, as Slicer is one, PyTorch stops at 2.2 and sam2 "
@@ -89,9 +99,13 @@ def examine(*, verify: bool = False) -> dict[str, Any]:
     missing = [REQUIRED[name] for name, version in packages.items() if version is None]
     broken = _broken(packages) if verify else {}
     device, device_problem = _device(verify) if packages["torch"] else (None, "")
+    can_load = device is not None and not missing and not broken
+    placed, placed_problem = _back_ends() if can_load else ({}, "")
+    device = placed.get("device", device)
     store, store_problem = _store() if all(packages[name] for name in _STORE_NEEDS) else (None, "")
-    broken_problems = [f"{name} does not load: {reason}" for name, reason in broken.items()]
-    problems = [text for text in (*broken_problems, device_problem, store_problem) if text]
+    found = [f"{name} does not load: {reason}" for name, reason in broken.items()]
+    found += [device_problem, placed_problem, store_problem]
+    problems = [text for text in found if text]
     status, ready = _status(missing, device, problems, store)
     return {
         "version": VERSION,
@@ -101,8 +115,8 @@ def examine(*, verify: bool = False) -> dict[str, Any]:
         "packages": packages | extras,
         "missing": missing,
         "broken": broken,
-        "back_ends": [name for name in ("torch", "openvino") if (packages | extras)[name]],
-        "back_end": _back_end(device, extras["openvino"]),
+        "back_ends": placed.get("back_ends", []),
+        "back_end": placed.get("back_end"),
         "device": device,
         "bf16": None if device is None else device["precision"] == "bf16",
         "store": store,
@@ -145,25 +159,41 @@ def _device(verify: bool) -> tuple[dict[str, str] | None, str]:
 
         device = select_device("auto")
         trouble = device_trouble(device) if verify else ""
-    except (ImportError, OSError, RuntimeError, AttributeError, Sami2iError) as error:
-        # A library that does not load is an OSError on Windows and an ImportError elsewhere; a
-        # torch that is too old lacks attributes.
+    except _LOADING_FAILURES as error:
         return None, f"PyTorch does not work: {first_line(error)}"
     if trouble:
         return None, f"PyTorch does not work: {trouble}"
+    return _device_facts(device), ""
+
+
+def _back_ends() -> tuple[dict[str, Any], str]:
+    """Say what a SAM-I2I model would run on here: the device again, in that back end's precision.
+
+    A translation holds the back end against the reference on one slice of its model before it
+    uses it; that alone is not done here.
+    """
+    try:
+        from SAMI2ILib.inference.back_ends import (
+            expected_back_end,
+            openvino_trouble,
+            select_inference_device,
+        )
+
+        device = select_inference_device()
+        name, reason = expected_back_end(device)
+        usable = ["torch"] if openvino_trouble() else ["torch", "openvino"]
+    except _LOADING_FAILURES as error:
+        return {}, f"The back ends do not load: {first_line(error)}"
+    return {
+        "device": _device_facts(device),
+        "back_end": {"name": name, "reason": reason},
+        "back_ends": usable,
+    }, ""
+
+
+def _device_facts(device: "Device") -> dict[str, str]:
     fields = ("name", "description", "reason", "precision")
-    return {field: str(getattr(device, field)) for field in fields}, ""
-
-
-def _back_end(device: dict[str, str] | None, openvino: str | None) -> dict[str, str] | None:
-    """Which back end a SAM-I2I model would try first here, and why; each model is checked."""
-    if device is None:
-        return None
-    if device["name"] != "cpu":
-        return {"name": "torch", "reason": "the GPU is torch's"}
-    if openvino is None:
-        return {"name": "torch", "reason": "OpenVINO is not installed"}
-    return {"name": "openvino", "reason": "it is the fastest on a CPU"}
+    return {field: str(getattr(device, field)) for field in fields}
 
 
 def _store() -> tuple[dict[str, Any] | None, str]:
@@ -228,7 +258,7 @@ def _text(fields: dict[str, Any]) -> str:
     ]
     if device is not None:
         rows.append(("device", f"{device['description']}: {device['reason']}"))
-        rows.append(("precision", device["precision"]))
+        rows.append(("precision", _PRECISIONS[device["precision"]]))
     if fields["back_end"] is not None:
         first = fields["back_end"]
         rows.append(("back end", f"{first['name']}: {first['reason']}"))

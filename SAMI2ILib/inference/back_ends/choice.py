@@ -38,6 +38,8 @@ SMALLEST_MAP = 64
 """Side of the finest map in tokens. OpenVINO 2026.4 crashes while it compiles attention over a
 coarsest map of 3x2; maps of 8x8 and more are what models have, and are tested."""
 
+_FASTEST = "it is the fastest on a CPU"
+
 OnNotice = Callable[[Notice], None]
 
 
@@ -63,6 +65,21 @@ def select_inference_device(
     for_openvino = back_end != "torch" and not openvino_trouble()
     gains = for_openvino or cpu_multiplies_faster_in_bf16()
     return replace(device, precision="bf16") if gains else device
+
+
+def expected_back_end(device: Device) -> tuple[str, str]:
+    """Say which back end a SAM-I2I model with a Hiera encoder is tried on first, without one.
+
+    Args:
+        device: From `select_inference_device`.
+
+    Returns:
+        Name and reason, as `make_predictor` gives them unless the model's own check fails.
+    """
+    obstacle = _device_obstacle(device) or _installation_obstacle()
+    if obstacle is not None:
+        return "torch", _as_clause(obstacle)
+    return "openvino", _FASTEST
 
 
 def make_predictor(
@@ -104,7 +121,7 @@ def make_predictor(
         raise obstacle
     reason = "it was asked for"
     if back_end == "auto" and obstacle is None:
-        reason = "it is the fastest on a CPU"
+        reason = _FASTEST
     if back_end != "torch" and obstacle is None:
         predictor = choice.first_that_agrees(choice.openvino, "openvino", reason)
         if predictor is not None:
@@ -116,7 +133,7 @@ def make_predictor(
             )
         reason = "OpenVINO did not agree with the reference"
     elif obstacle is not None:
-        reason = obstacle.message.rstrip(".")
+        reason = _as_clause(obstacle)
     return choice.first_that_agrees(choice.torch, "torch", reason) or choice.reference(reason)
 
 
@@ -124,8 +141,20 @@ def _openvino_obstacle(
     network: nn.Module, device: Device, slice_shape: tuple[int, int, int]
 ) -> Sami2iError | None:
     """Say why OpenVINO is no choice; None where it is one."""
+    return (
+        _device_obstacle(device)
+        or _network_obstacle(network, slice_shape)
+        or _installation_obstacle()
+    )
+
+
+def _device_obstacle(device: Device) -> Sami2iError | None:
     if device.is_cuda:
         return InputError("OpenVINO is for the CPU here.", "Use --device cpu, or --backend torch.")
+    return None
+
+
+def _network_obstacle(network: nn.Module, slice_shape: tuple[int, int, int]) -> Sami2iError | None:
     if not can_be_folded(network) or not isinstance(network, SamI2I):
         return InputError(
             "OpenVINO runs only SAM-I2I with a Hiera encoder.", "Leave --backend out."
@@ -136,10 +165,18 @@ def _openvino_obstacle(
             f"OpenVINO runs this model only on slices of at least {smallest}x{smallest} pixels.",
             "Leave --backend out.",
         )
+    return None
+
+
+def _installation_obstacle() -> Sami2iError | None:
     trouble = openvino_trouble()
     if trouble:
         return MissingError(f"{trouble}.", "Install it with 'pip install openvino'.")
     return None
+
+
+def _as_clause(error: Sami2iError) -> str:
+    return error.message.rstrip(".")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from SAMI2ILib.errors import first_line
 from SAMI2ILib.inference.back_ends.cache import CacheEntry
 from SAMI2ILib.inference.back_ends.folded import Generator
 from SAMI2ILib.inference.back_ends.openvino_operations import OpenVinoOperations
@@ -92,11 +93,12 @@ class OpenVinoPredictor:
 def openvino_trouble() -> str:
     """Say why OpenVINO cannot be used; an empty string where it can."""
     try:
-        openvino = import_openvino()
-    except (ImportError, OSError) as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        return "OpenVINO is not installed" if missing else f"OpenVINO does not load ({error})"
-    return "" if "CPU" in openvino.Core().available_devices else "OpenVINO does not know this CPU"
+        devices = import_openvino().Core().available_devices
+    except (ImportError, OSError, RuntimeError) as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "openvino"
+        problem = f"OpenVINO does not load ({first_line(error)})"
+        return "OpenVINO is not installed" if missing else problem
+    return "" if "CPU" in devices else "OpenVINO does not know this CPU"
 
 
 def openvino_version() -> str:

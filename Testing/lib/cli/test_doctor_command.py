@@ -15,11 +15,14 @@ import pytest
 from SAMI2ILib.about import VERSION
 from SAMI2ILib.cli import doctor
 from SAMI2ILib.errors import MissingError
+from SAMI2ILib.inference import back_ends, device
 from SAMI2ILib.weights import ModelSpec, write_model
 
+REAL = {module.__name__: module for module in (back_ends, device)}
 CPU = SimpleNamespace(
     name="cpu", description="CPU", reason="no CUDA device was found", precision="fp32"
 )
+MIXED = SimpleNamespace(**vars(CPU) | {"precision": "bf16"})
 CUDA = SimpleNamespace(
     name="cuda:0",
     description="NVIDIA RTX A5000 (CUDA 0)",
@@ -69,6 +72,16 @@ def place_device(monkeypatch, select_device, trouble=""):
     module.select_device = select_device
     module.device_trouble = lambda _device: trouble
     monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.device", module)
+    place_back_ends(monkeypatch, lambda: select_device("auto"))
+
+
+def place_back_ends(monkeypatch, select_inference_device, openvino_trouble=""):
+    module = ModuleType("SAMI2ILib.inference.back_ends")
+    module.select_inference_device = select_inference_device
+    module.openvino_trouble = lambda: openvino_trouble
+    name = "torch" if openvino_trouble else "openvino"
+    module.expected_back_end = lambda device: (name, openvino_trouble or f"best on {device.name}")
+    monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.back_ends", module)
 
 
 def without(monkeypatch, *absent):
@@ -99,8 +112,28 @@ def test_doctor_is_ready_on_a_gpu(run, model, monkeypatch):
     code, fields, _text = run()
     assert code == 0
     assert fields["status"] == "Ready: NVIDIA RTX A5000 (CUDA 0)"
-    assert fields["back_end"] == {"name": "torch", "reason": "the GPU is torch's"}
     assert fields["bf16"] is True
+
+
+def test_doctor_says_what_a_translation_here_would_run_on(run, model, monkeypatch):
+    for name, module in REAL.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    expected = back_ends.select_inference_device()
+    _code, fields, _text = run()
+    assert fields["device"]["precision"] == expected.precision
+    assert fields["bf16"] is (expected.precision == "bf16")
+    assert tuple(fields["back_end"].values()) == back_ends.expected_back_end(expected)
+
+
+def test_doctor_says_that_the_back_ends_do_not_load(run, model, monkeypatch):
+    def fail():
+        raise OSError("damaged")
+
+    place_back_ends(monkeypatch, fail)
+    code, fields, _text = run()
+    assert code == 3
+    assert fields["status"] == "The back ends do not load: damaged"
+    assert (fields["back_end"], fields["back_ends"]) == (None, [])
 
 
 def test_doctor_prints_one_json_object(run, model):
@@ -110,19 +143,22 @@ def test_doctor_prints_one_json_object(run, model):
     assert fields["version"] == VERSION
     assert fields["packages"]["torch"] == "1.2"
     assert fields["back_ends"] == ["torch", "openvino"]
-    assert fields["back_end"] == {"name": "openvino", "reason": "it is the fastest on a CPU"}
+    assert fields["back_end"] == {"name": "openvino", "reason": "best on cpu"}
     assert fields["store"]["user"] == ["mine"]
     assert fields["store"]["free_bytes"] > 0
 
 
 def test_doctor_prints_aligned_lines(run, model, monkeypatch, private_store):
     without(monkeypatch, "openvino")
+    place_back_ends(monkeypatch, lambda: MIXED, "OpenVINO is not installed")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=12_340_000_000))
     _code, _fields, text = run()
     lines = text.splitlines()
     assert lines[0] == "status        Ready on the CPU because no CUDA device was found."
     assert "openvino      not installed" in lines
     assert "back end      torch: OpenVINO is not installed" in lines
+    assert "back ends     torch" in lines
+    assert "precision     bf16, gray levels in fp32" in lines
     assert "free disk     12.3 GB" in lines
     assert f"store         {private_store}" in lines
     assert {line[12:14] for line in lines} == {"  "}

@@ -7,11 +7,19 @@ from torch import nn
 
 from SAMI2ILib.errors import InputError, MissingError, ModelError
 from SAMI2ILib.inference.back_ends import choice as choice_module
-from SAMI2ILib.inference.back_ends import compare, make_predictor, select_inference_device
+from SAMI2ILib.inference.back_ends import (
+    compare,
+    expected_back_end,
+    make_predictor,
+    openvino_network,
+    openvino_trouble,
+    select_inference_device,
+)
 from SAMI2ILib.inference.device import Device
 
 SHAPE = (1, 64, 64)
 CPU = Device("cpu", "CPU", "it was asked for", "fp32")
+GPU = Device("cuda:0", "GPU", "it was asked for", "fp32")
 MIXED = Device("cpu", "CPU", "it was asked for", "bf16")
 
 
@@ -136,6 +144,34 @@ def test_openvino_that_is_missing_is_said_only_where_it_was_asked_for(
         make_predictor(make_generator(), CPU, SHAPE, "openvino")
 
 
+def test_expected_back_end_is_the_one_that_a_model_gets(make_generator, monkeypatch):
+    def name_and_reason():
+        back_end = make_predictor(make_generator(), CPU, SHAPE).back_end
+        return back_end.name, back_end.reason
+
+    assert expected_back_end(CPU) == name_and_reason()
+    monkeypatch.setattr(choice_module, "openvino_trouble", lambda: "OpenVINO does not load (x)")
+    assert expected_back_end(CPU) == name_and_reason() == ("torch", "OpenVINO does not load (x)")
+    assert expected_back_end(GPU) == ("torch", "OpenVINO is for the CPU here")
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (ModuleNotFoundError("no", name="openvino"), "OpenVINO is not installed"),
+        (ModuleNotFoundError("no yaml", name="yaml"), "OpenVINO does not load (no yaml)"),
+        (OSError("libopenvino.so: cannot open\nmore"), "(libopenvino.so: cannot open)"),
+        (RuntimeError("no plugins.xml"), "OpenVINO does not load (no plugins.xml)"),
+    ],
+)
+def test_openvino_that_does_not_load_is_in_trouble(monkeypatch, error, trouble):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(openvino_network, "import_openvino", fail)
+    assert openvino_trouble().endswith(trouble)
+
+
 def test_networks_without_a_hiera_trunk_run_on_torch_as_they_are():
     network = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Sigmoid()).requires_grad_(False)
     predictor = make_predictor(network, CPU, SHAPE)
@@ -147,9 +183,8 @@ def test_networks_without_a_hiera_trunk_run_on_torch_as_they_are():
 
 
 def test_openvino_is_refused_on_a_gpu(make_generator):
-    gpu = Device("cuda:0", "GPU", "it was asked for", "fp32")
     with pytest.raises(InputError, match="OpenVINO is for the CPU here"):
-        make_predictor(make_generator(), gpu, SHAPE, "openvino")
+        make_predictor(make_generator(), GPU, SHAPE, "openvino")
 
 
 def test_openvino_is_refused_for_slices_that_crash_it(make_generator):

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import InputError, MissingError
+from SAMI2ILib.drawing import new_figure, save_png
+from SAMI2ILib.errors import InputError
 
 _COLORS = {"fp32": "#3b6ea5", "bf16": "#d9822b", "fp16": "#7a9a3a"}
 _INCHES_A_BAR = 0.26
@@ -27,17 +27,9 @@ def save_plot(results: dict[str, Any], path: Path) -> None:
     rows = [row for row in results["arms"] if row["ratio_to_naive"]]
     if not rows:
         raise InputError("There is nothing to plot: no arm was measured.", "Run it again.")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The plot needs matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
     models = [m for m in results["models"] if any(row["model"] == m["name"] for row in rows)]
     counts = [sum(row["model"] == model["name"] for row in rows) for model in models]
-    figure = Figure(figsize=(_WIDTH, _INCHES_A_BAR * (sum(counts) + 3 * len(models))))
-    FigureCanvasAgg(figure)
+    figure = new_figure(_WIDTH, _INCHES_A_BAR * (sum(counts) + 3 * len(models)))
     axes = figure.subplots(
         len(models), 1, sharex=True, squeeze=False, height_ratios=[n + 1 for n in counts]
     )[:, 0]
@@ -45,8 +37,7 @@ def save_plot(results: dict[str, Any], path: Path) -> None:
         _draw(place, model, [row for row in rows if row["model"] == model["name"]])
     axes[-1].set_xlabel("times as fast as the naive pipeline (median of slices, one run)")
     figure.tight_layout()
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+    save_png(figure, path, _DOTS_PER_INCH)
 
 
 def _draw(axes: Any, model: dict[str, Any], rows: list[dict[str, Any]]) -> None:

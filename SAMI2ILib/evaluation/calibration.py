@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import InputError, MissingError, ShapeError
+from SAMI2ILib.drawing import new_figure, save_png
+from SAMI2ILib.errors import InputError, ShapeError
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -127,15 +127,7 @@ def save_plot(calibrations: dict[str, Calibration], path: Path, title: str = "")
         MissingError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The plot needs matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(8.2, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8.2, 5.2, layout="constrained")
     axes = figure.subplots()
     shown = {name: [b for b in c.bins if b.uncertainty > 0] for name, c in calibrations.items()}
     for name, bins in shown.items():
@@ -155,5 +147,4 @@ def save_plot(calibrations: dict[str, Calibration], path: Path, title: str = "")
     figure.legend(
         title="subject (rank correlation)", loc="outside right upper", fontsize=8, title_fontsize=8
     )
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+    save_png(figure, path, _DOTS_PER_INCH)

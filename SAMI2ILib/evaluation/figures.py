@@ -1,6 +1,5 @@
 """One picture of a translation: three planes, source, synthetic, truth and error side by side."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SAMI2ILib.atomic import atomic_path
-from SAMI2ILib.errors import InputError, MissingError
+from SAMI2ILib.drawing import new_figure, png_bytes
+from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.volume import Volume
 
@@ -80,9 +80,7 @@ def draw_figure(panels: Panels, title: str = "") -> bytes:
     place = _middle_of_head(columns[0].volume.array_kji)
     figure = _lay_out(columns, place)
     figure.suptitle(title, color="white", fontsize=12)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
-    return picture.getvalue()
+    return png_bytes(figure, _DOTS_PER_INCH)
 
 
 @dataclass(frozen=True)
@@ -172,22 +170,13 @@ def _middle_of_head(array_kji: NDArray[np.float32]) -> tuple[int, int, int]:
 
 def _lay_out(columns: list[_Panel], place: tuple[int, int, int]) -> Any:
     """Put planes into rows and volumes into columns, all in one scale of mm."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The figure needs matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
     sizes_mm = [_extent_mm(columns[0].volume, plane) for plane in _PLANES]
     inches_a_mm = _INCHES_A_PANEL / max(width for width, _ in sizes_mm)
     heights = [height * inches_a_mm for _, height in sizes_mm]
     has_bar = columns[-1].title == "absolute error"
     width = len(columns) * _INCHES_A_PANEL + (_BAR_INCHES if has_bar else 0)
     height = sum(heights) + _TITLE_INCHES
-    # A figure with a canvas of its own leaves the caller's pyplot and its back end alone.
-    figure = Figure(figsize=(width, height), facecolor="black")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height, color="black")
     axes = figure.subplots(
         len(_PLANES),
         len(columns),

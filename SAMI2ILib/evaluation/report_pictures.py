@@ -1,13 +1,11 @@
 """The pictures of a quality report: slices with signed error, curves, histograms, as PNG."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.errors import MissingError
+from SAMI2ILib.drawing import new_figure, png_bytes
 from SAMI2ILib.evaluation.metrics import SliceScores
 from SAMI2ILib.imaging.volume import FloatArray
 
@@ -39,7 +37,7 @@ def draw_slices(
     rows, columns = _span(head, (0, 2)), _span(head, (0, 1))
     aspect = spacing_ji[0] / spacing_ji[1]
     height = 3 * 1.75 * (rows.stop - rows.start) * aspect / (columns.stop - columns.start) + 0.3
-    figure = _figure(1.75 * len(chosen) + 0.7, height, "black")
+    figure = new_figure(1.75 * len(chosen) + 0.7, height, color="black", layout="constrained")
     axes = figure.subplots(3, len(chosen), squeeze=False)
     error: FloatArray = synthetic - real
     drawn = (
@@ -57,7 +55,7 @@ def draw_slices(
         axes[0, place].set_title(f"slice {k}", color="white", fontsize=9)
     bar = figure.colorbar(image, ax=list(axes[2]), shrink=0.9, pad=0.01)
     bar.ax.tick_params(colors="white", labelsize=8)
-    return _png(figure)
+    return png_bytes(figure, _DOTS_PER_INCH)
 
 
 def draw_curves(regions: Mapping[str, Sequence[SliceScores]]) -> bytes:
@@ -69,7 +67,7 @@ def draw_curves(regions: Mapping[str, Sequence[SliceScores]]) -> bytes:
     Raises:
         MissingError: matplotlib is not installed.
     """
-    figure = _figure(10, 2.9)
+    figure = new_figure(10, 2.9, layout="constrained")
     for axes, (name, unit) in zip(
         figure.subplots(1, 3), (("psnr", " (dB)"), ("ssim", ""), ("nrmse", "")), strict=True
     ):
@@ -79,7 +77,7 @@ def draw_curves(regions: Mapping[str, Sequence[SliceScores]]) -> bytes:
         axes.set(title=name.upper() + unit, xlabel="axial slice, from below")
         axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
-    return _png(figure)
+    return png_bytes(figure, _DOTS_PER_INCH)
 
 
 def draw_histograms(synthetic: FloatArray, real: FloatArray, region: BoolArray) -> bytes:
@@ -94,7 +92,7 @@ def draw_histograms(synthetic: FloatArray, real: FloatArray, region: BoolArray) 
         MissingError: matplotlib is not installed.
     """
     made, true = synthetic[region], real[region]
-    figure = _figure(10, 3.1)
+    figure = new_figure(10, 3.1, layout="constrained")
     left, right = figure.subplots(1, 2)
     edges = np.linspace(0, 1000, _HISTOGRAM_BINS + 1)
     for values, label in ((true, "real"), (made, "synthetic")):
@@ -107,28 +105,9 @@ def draw_histograms(synthetic: FloatArray, real: FloatArray, region: BoolArray) 
     right.plot((0, 1000), (0, 1000), color="white", linewidth=0.8, linestyle="--")
     right.set(title="Joint histogram (logarithm)", xlabel="real", ylabel="synthetic")
     right.set_aspect("equal")
-    return _png(figure)
+    return png_bytes(figure, _DOTS_PER_INCH)
 
 
 def _span(inside: BoolArray, axes: tuple[int, int]) -> slice:
     places = np.flatnonzero(inside.any(axis=axes))
     return slice(int(places[0]), int(places[-1]) + 1)
-
-
-def _figure(width: float, height: float, color: str = "white") -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The report needs matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(width, height), facecolor=color, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Any) -> bytes:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=_DOTS_PER_INCH, facecolor=figure.get_facecolor())
-    return data.getvalue()

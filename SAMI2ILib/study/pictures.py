@@ -8,9 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.data.dataset import SubjectSlices, open_dataset
-from SAMI2ILib.errors import MissingError
+from SAMI2ILib.drawing import new_figure, save_png
 from SAMI2ILib.study.cell_jobs import (
     FEATURES_FILE,
     PREDICTION_FILE,
@@ -176,20 +175,12 @@ def _save(
     has_bar: bool = False,
 ) -> None:
     """Lay panels out in rows and columns, titles above the first row."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingError(
-            "The figures need matplotlib, which is not installed.", "Run: pip install matplotlib"
-        ) from error
     first = next(p.image for row in rows for p in row if p.image is not None)
     aspect = spacing_mm[1] / spacing_mm[0]
     panel_height = _INCHES * first.shape[0] * aspect / first.shape[1]
     title = _TITLE_INCHES * lines
     width, height = _INCHES * len(rows[0]), panel_height * len(rows) + title
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     figure.subplots_adjust(0.004, 0.004, 0.996, 1 - title / height, wspace=0.03, hspace=0.03)
     for row, panels in enumerate(rows):
@@ -197,8 +188,7 @@ def _save(
             _draw(axes[row, column], panel, aspect)
     if has_bar:
         _add_bar(figure, axes[1, 0])
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+    save_png(figure, path, _DOTS_PER_INCH)
 
 
 def _draw(axes: Any, panel: _Panel, aspect: float) -> None:

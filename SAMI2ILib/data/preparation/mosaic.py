@@ -1,6 +1,5 @@
 """The picture of the worst registrations: the reference's outline on each contrast."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,29 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.atomic import atomic_path
 from SAMI2ILib.data.dataset import SubjectSlices
 from SAMI2ILib.data.preparation.quality import QualityRow
-from SAMI2ILib.errors import MissingError
+from SAMI2ILib.drawing import new_figure, save_png
 
 _PANEL_INCHES, _DOTS_PER_INCH = 2.2, 100
 _EDGE_SIGMA_MM = 1.5
 _EDGE_SHARE = 0.2  # of the region's pixels, before edges are thinned
 _BESIDE_MIDLINE = 0.47  # of the head's width
 _HEIGHT_IN_BRAIN = 0.6  # of the chosen slices: the ventricles
-
-
-def require_matplotlib() -> None:
-    """Make sure that `save_mosaic` will be able to draw.
-
-    Raises:
-        MissingError: matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingError(
-            "The quality picture needs matplotlib, which is not installed.",
-            "Run: pip install matplotlib",
-        )
 
 
 def save_mosaic(
@@ -50,20 +35,14 @@ def save_mosaic(
         MissingError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     by_name = {subject.name: subject for subject in subjects}
-    size = (4 * _PANEL_INCHES, len(rows) * (_PANEL_INCHES + 0.2))
-    figure = Figure(figsize=size, facecolor="black")
-    FigureCanvasAgg(figure)  # a canvas of its own leaves the caller's pyplot alone
+    height = len(rows) * (_PANEL_INCHES + 0.2)
+    figure = new_figure(4 * _PANEL_INCHES, height, color="black")
     axes = figure.subplots(len(rows), 4, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
         _draw_row(line, row, by_name[row.subject], grid)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.2 / size[1], wspace=0.02, hspace=0.12)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH, facecolor="black")
+    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.2 / height, wspace=0.02, hspace=0.12)
+    save_png(figure, path, _DOTS_PER_INCH)
 
 
 class _Plane(NamedTuple):

@@ -18,11 +18,12 @@ from SAMI2ILib.data.dataset_writer import (
 )
 from SAMI2ILib.data.parallel import run_in_processes
 from SAMI2ILib.data.preparation.cases import Case, Found, Remark
-from SAMI2ILib.data.preparation.mosaic import require_matplotlib, save_mosaic
+from SAMI2ILib.data.preparation.mosaic import save_mosaic
 from SAMI2ILib.data.preparation.quality import QualityRow, quality_rows
 from SAMI2ILib.data.preparation.settings import PreparationSettings
 from SAMI2ILib.data.preparation.split import SplitRule, divide
 from SAMI2ILib.data.preparation.subject import prepare_subject
+from SAMI2ILib.drawing import require_matplotlib
 from SAMI2ILib.errors import InputError, OutOfMemoryError
 from SAMI2ILib.imaging.itk import simpleitk
 from SAMI2ILib.tables import write_rows

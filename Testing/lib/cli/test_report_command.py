@@ -200,17 +200,6 @@ def test_a_brain_elsewhere_is_refused(sami2i, scans, make_head, tmp_path):
     assert "lies outside of" in outcome.error_line
 
 
-def test_pictures_without_matplotlib_say_what_to_install(monkeypatch):
-    import sys
-
-    from SAMI2ILib.errors import MissingError
-    from SAMI2ILib.evaluation.report_pictures import draw_curves
-
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingError, match="pip install matplotlib"):
-        draw_curves({})
-
-
 @pytest.mark.slow
 def test_a_browser_shows_the_page_with_its_pictures_and_asks_for_nothing(report, scans, tmp_path):
     """Chromium, as Qt carries it, in a process of its own: one may hold one Qt application."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from SAMI2ILib.errors import InputError, MissingError, ShapeError
-from SAMI2ILib.evaluation.calibration import calibrate, rank_correlation, save_plot
+from SAMI2ILib.errors import InputError, ShapeError
+from SAMI2ILib.evaluation.calibration import calibrate, rank_correlation
 
 SHAPE = (10, 20, 30)
 EVERYWHERE = np.ones(SHAPE, dtype=bool)
@@ -77,9 +77,3 @@ def test_a_region_of_a_few_voxels_is_refused(deviation, error):
     region[0, 0, :9] = True
     with pytest.raises(InputError, match="has 9 voxels, too few"):
         calibrate(deviation, error, region)
-
-
-def test_plot_without_matplotlib_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(MissingError, match="pip install matplotlib"):
-        save_plot({}, tmp_path / "x.png")

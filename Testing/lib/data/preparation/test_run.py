@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from SAMI2ILib.data.dataset import SliceDataset, open_dataset
 from SAMI2ILib.data.preparation import run as module
 from SAMI2ILib.data.preparation.cases import Found, Remark, choose
 from SAMI2ILib.data.preparation.ixi import find_ixi
-from SAMI2ILib.data.preparation.mosaic import require_matplotlib
 from SAMI2ILib.data.preparation.quality import quality_rows
 from SAMI2ILib.data.preparation.run import prepare_dataset
 from SAMI2ILib.data.preparation.settings import PreparationSettings
@@ -188,9 +188,7 @@ def test_process_that_dies_is_reported_as_want_of_memory(ixi_folder, tmp_path, m
 
 
 def test_missing_matplotlib_is_said_before_the_work(ixi_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingError, match="needs matplotlib"):
-        require_matplotlib()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingError, match="needs matplotlib"):
         prepare(ixi_folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()

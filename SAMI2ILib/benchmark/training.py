@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 
 from SAMI2ILib.assets import asset_path
 from SAMI2ILib.benchmark.head import benchmark_head
-from SAMI2ILib.cli.training_process import choose_device
 from SAMI2ILib.data.dataset_writer import PreparedSubject, write_manifest, write_subject
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.resample import resample
@@ -31,6 +30,7 @@ from SAMI2ILib.training.adversarial import discriminator_loss, generator_loss
 from SAMI2ILib.training.config import TrainingConfig
 from SAMI2ILib.training.config_file import parse_config
 from SAMI2ILib.training.crops import CropDataset, Crops, load_batches
+from SAMI2ILib.training.device import choose_device
 from SAMI2ILib.training.distributed import World
 from SAMI2ILib.training.loop import open_session
 from SAMI2ILib.training.losses import absolute_error

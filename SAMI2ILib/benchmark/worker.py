@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from SAMI2ILib.cli.memory import keep_freed_memory, peak_memory_bytes
 from SAMI2ILib.errors import Sami2iError, as_sami2i_error
+from SAMI2ILib.memory import keep_freed_memory, peak_memory_bytes
 
 
 class Worker:

@@ -1,27 +1,51 @@
-"""Stops the command when its parent goes: `--stop-on-stdin-close`.
-
-The panel starts the command with a pipe as stdin. Closing that pipe cancels the work, and the
-operating system closes it when the panel's process dies, so no orphan goes on. It works alike on
-Linux, macOS and Windows, where a child cannot be sent Ctrl-C.
-"""
+"""Ends a command early: when its parent goes, or after its step when a signal asks for it."""
 
 import _thread
+import contextlib
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from types import FrameType
 
 GRACE_SECONDS = 10.0
 CANCELLED_EXIT_CODE = 130
 
 
 def stop_on_stdin_close() -> None:
-    """Raise KeyboardInterrupt in the main thread as soon as stdin ends.
+    """Raise KeyboardInterrupt in the main thread as soon as stdin ends: `--stop-on-stdin-close`.
+
+    The panel starts the command with a pipe as stdin. Closing that pipe cancels the work, and the
+    operating system closes it when the panel's process dies, so no orphan goes on. It works alike
+    on Linux, macOS and Windows, where a child cannot be sent Ctrl-C.
 
     Whatever the main thread holds is released by its own `finally` blocks. A call into native
     code that does not return within `GRACE_SECONDS` is ended with the process.
     """
     threading.Thread(target=_wait_for_end_of_stdin, name="stdin-watch", daemon=True).start()
+
+
+@contextlib.contextmanager
+def stop_requested() -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
+    event = threading.Event()
+
+    def request(_signal: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # signals arrive in the main thread only
+        return
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait_for_end_of_stdin() -> None:

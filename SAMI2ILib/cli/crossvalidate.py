@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.atomic import make_folder, write_text
+from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.job_lines import list_jobs, teller
-from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _read(args: argparse.Namespace) -> "Comparison":
 def _machine(args: argparse.Namespace, stop: "threading.Event", console: Console) -> "Machine":
     from SAMI2ILib.inference.device import select_device
     from SAMI2ILib.study.crossvalidation_jobs import Machine
+    from SAMI2ILib.training.device import choose_device
     from SAMI2ILib.training.distributed import World
 
     return Machine(

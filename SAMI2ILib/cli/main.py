@@ -12,8 +12,8 @@ from typing import Any
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
-from SAMI2ILib.cli.memory import keep_freed_memory
 from SAMI2ILib.errors import as_sami2i_error
+from SAMI2ILib.memory import keep_freed_memory
 
 # Each is a module of this package with HELP, add_arguments(parser) and run(args, console).
 COMMANDS = (

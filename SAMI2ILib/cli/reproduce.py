@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console, SilentConsole
 from SAMI2ILib.cli.job_lines import job_line, list_jobs, teller
-from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _device(args: argparse.Namespace, study: "Study", world: "World") -> "Device
     """The device of all jobs; the configurations differ in nothing that matters to it."""
     from SAMI2ILib.study.cells import training_table
     from SAMI2ILib.training.config_file import parse_config, with_assignments
+    from SAMI2ILib.training.device import choose_device
 
     table = with_assignments(training_table(study.cells[0], study.recipe), study.settings)
     return choose_device(parse_config({**table, "data": [{"name": "ixi"}]}), args.device, world)

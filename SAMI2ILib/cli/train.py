@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder
+from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console, SilentConsole
-from SAMI2ILib.cli.memory import peak_memory_bytes
-from SAMI2ILib.cli.training_process import choose_device, stop_requested
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.memory import peak_memory_bytes
 
 if TYPE_CHECKING:
     from SAMI2ILib.inference.device import Device
@@ -92,6 +92,7 @@ def _add_recipe_flags(group: "argparse._ArgumentGroup") -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the plan, train, and write the model files."""
+    from SAMI2ILib.training.device import choose_device
     from SAMI2ILib.training.distributed import connected, world_of_environment
 
     world = world_of_environment()

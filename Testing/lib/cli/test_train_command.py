@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from SAMI2ILib.cli.training_process import stop_requested
+from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.weights import read_spec
 
 HIERA = (

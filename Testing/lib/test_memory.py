@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from SAMI2ILib.cli.memory import keep_freed_memory, peak_memory_bytes
+from SAMI2ILib.memory import keep_freed_memory, peak_memory_bytes
 
 
 def test_allocator_is_left_alone_where_there_is_no_gnu_library(monkeypatch):
@@ -28,7 +28,7 @@ def test_allocator_is_left_alone_on_other_systems(monkeypatch):
 def test_peak_memory_is_that_of_this_process_alone():
     block = bytearray(b"1" * 300_000_000)
     assert len(block) <= peak_memory_bytes() < 100_000_000_000
-    code = "from SAMI2ILib.cli.memory import peak_memory_bytes; print(peak_memory_bytes())"
+    code = "from SAMI2ILib.memory import peak_memory_bytes; print(peak_memory_bytes())"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 5_000_000 < int(child.stdout) < len(block)
 

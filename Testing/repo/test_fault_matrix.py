@@ -1,6 +1,7 @@
 """The fault matrix is complete: all faults are tried, all marks are faults, the page shows all."""
 
 import ast
+import re
 
 from Testing.faults.catalog import FAULTS
 from Testing.repo.listing import REPOSITORY, tracked_files
@@ -35,3 +36,9 @@ def test_page_shows_every_fault_with_every_file_that_tries_it():
         assert f"| {fault.holds} | {fault.exit_code} |" in rows[fault.happens]
     for name, path in marked_faults():
         assert f"(../../{path})" in rows[FAULTS[name].happens], (name, path)
+
+
+def test_page_shows_no_failure():
+    results = {happens: row.strip("| ").split(" | ")[-1] for happens, row in page_rows().items()}
+    for fault in FAULTS.values():
+        assert re.fullmatch(r"[1-9]\d* passed( \(.*\))?", results[fault.happens]), fault.happens

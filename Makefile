@@ -122,6 +122,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --no-build-isolation -e '.[bench,cpu,figures,test,train]'
 	$(PIP) --no-build-isolation --only-binary slicer-core,PySide6_Essentials,vtk -e '.[host]' || \
 	  echo "No wheel of slicer-core here: the tests of the Slicer module will be skipped."
+	$(PIP) --no-build-isolation --only-binary deno -e '.[bids]' || \
+	  echo "No wheel of deno here: the BIDS validator's test will be skipped."
 	touch $@
 
 # Only the slow tests need it: a browser engine of 160 MB that opens a report.

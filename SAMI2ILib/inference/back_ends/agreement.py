@@ -91,9 +91,10 @@ class Reference:
     def output(self) -> NDArray[np.float32]:
         """(1, H, W) in [0, 1]."""
         if self._output is None:
-            path = self._entry.find()
-            with suppress(ValueError, OSError):
-                self._output = None if path is None else np.load(path, allow_pickle=False)
+            kept = self._entry.read()
+            if kept is not None:
+                with suppress(ValueError, EOFError):
+                    self._output = np.load(io.BytesIO(kept), allow_pickle=False)
         return self.compute() if self._output is None else self._output
 
     def compute(self) -> NDArray[np.float32]:

@@ -12,7 +12,6 @@ from torch import nn
 from SAMI2ILib.about import VERSION
 from SAMI2ILib.atomic import atomic_path, make_folder
 from SAMI2ILib.errors import OutputError
-from SAMI2ILib.weights import file_sha256
 
 CACHE_VARIABLE: Final = "SAMI2I_CACHE_DIR"
 ENTRIES_KEPT: Final = 16
@@ -59,16 +58,17 @@ class CacheEntry:
         self._path = cache_folder() / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.bin"
         self._note = {"key": key, "made_by": {"SAMI2ILib": VERSION, **made_by}}
 
-    def find(self) -> Path | None:
-        """The file; None if there is none, or it was made by another version, or is damaged."""
+    def read(self) -> bytes | None:
+        """The content; None if there is none, or it was made by another version, or is damaged."""
         try:
             note = json.loads(self._note_path.read_text(encoding="utf-8"))
             sha256 = note.pop("sha256")
-            if note != self._note or file_sha256(self._path) != sha256:
-                return None
+            content = self._path.read_bytes() if note == self._note else None
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
-        return self._path
+        if content is None or hashlib.sha256(content).hexdigest() != sha256:
+            return None
+        return content
 
     def write(self, content: bytes) -> None:
         """Keep the content; a folder that cannot be written to keeps nothing."""

@@ -4,9 +4,9 @@ The graph is built here, operation by operation, from the folded generator; Open
 and with it its telemetry, is not even imported.
 """
 
+import io
 from collections.abc import Callable
 from functools import cache
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -116,14 +116,14 @@ def _load_part(name: str, key: dict[str, Any], device: Device, build: Callable[[
         "ENABLE_CPU_PINNING": False,
     }
     entry = CacheEntry(f"openvino-{name}", key, {"openvino": openvino_version()})
-    path = entry.find()
-    if path is not None:
+    kept = entry.read()
+    if kept is not None:
         try:
-            return read_compiled(path.read_bytes(), config)
+            return read_compiled(kept, config)
         except RuntimeError:  # whole, but for another CPU or plugin
             pass
     compiled = compile_graph(build(), config)
-    content = BytesIO()
+    content = io.BytesIO()
     compiled.export_model(content)
     entry.write(content.getvalue())
     return compiled

@@ -1,5 +1,7 @@
 """What is kept between runs: read only where it is whole and of this version."""
 
+import hashlib
+import io
 import json
 import os
 
@@ -25,6 +27,14 @@ def entry(kind="thing", version="1", **key):
     return CacheEntry(kind, {"weights": "abc", **key}, {"maker": version})
 
 
+def replace_content(file, content):
+    """Let an entry hold something else, and its note say so."""
+    file.write_bytes(content)
+    note = file.with_suffix(".json")
+    fields = json.loads(note.read_text()) | {"sha256": hashlib.sha256(content).hexdigest()}
+    note.write_text(json.dumps(fields))
+
+
 def test_cache_lies_in_the_users_cache_folder(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("SAMI2I_CACHE_DIR")
@@ -33,16 +43,16 @@ def test_cache_lies_in_the_users_cache_folder(monkeypatch, tmp_path):
 
 def test_entry_is_found_by_what_it_depends_on():
     entry(shape=[1, 2]).write(b"content")
-    assert entry(shape=[1, 2]).find().read_bytes() == b"content"
-    assert entry(shape=[2, 1]).find() is None
-    assert entry("other", shape=[1, 2]).find() is None
+    assert entry(shape=[1, 2]).read() == b"content"
+    assert entry(shape=[2, 1]).read() is None
+    assert entry("other", shape=[1, 2]).read() is None
 
 
 def test_entry_of_another_version_is_ignored_and_replaced(folder):
     entry(version="1").write(b"old")
-    assert entry(version="2").find() is None
+    assert entry(version="2").read() is None
     entry(version="2").write(b"new")
-    assert entry(version="2").find().read_bytes() == b"new"
+    assert entry(version="2").read() == b"new"
     assert len(list(folder.iterdir())) == 2
 
 
@@ -63,21 +73,22 @@ def test_damaged_entry_is_ignored(folder, damage):
         note.write_text("[]")
     else:
         file.unlink()
-    assert entry().find() is None
+    assert entry().read() is None
 
 
 def test_folder_that_cannot_be_made_keeps_nothing(folder):
     folder.write_text("a file")
     entry().write(b"content")
-    assert entry().find() is None
+    assert entry().read() is None
 
 
 def test_oldest_entries_are_removed(folder, monkeypatch):
     monkeypatch.setattr(cache_module, "ENTRIES_KEPT", 2)
     for number in range(3):
         entry(number=number).write(b"content")
-        os.utime(entry(number=number).find(), (number, number))
-    assert [entry(number=number).find() is not None for number in range(3)] == [False, True, True]
+        newest = max(folder.glob("*.bin"), key=lambda file: file.stat().st_mtime)
+        os.utime(newest, (number, number))
+    assert [entry(number=number).read() is not None for number in range(3)] == [False, True, True]
     assert len(list(folder.iterdir())) == 4
 
 
@@ -145,29 +156,21 @@ class TestCompiledModels:
         np.testing.assert_array_equal(first, second)
 
     def test_whole_file_that_is_no_model_is_compiled_anew(
-        self, make_generator, make_slices, folder, monkeypatch
+        self, make_generator, make_slices, folder
     ):
         slices = make_slices(1, *SHAPE)
         first, _calls = self.predict(make_generator(), slices)
         for file in folder.glob("openvino-*.bin"):
-            file.write_bytes(b"not a model")
-        monkeypatch.setattr(cache_module, "file_sha256", _noted)
+            replace_content(file, b"not a model")
         second, calls = self.predict(make_generator(), slices)
         assert calls == ["import_model", "compile_model"] * 2
         np.testing.assert_array_equal(first, second)
 
-    def test_reference_that_was_changed_is_computed_anew(
-        self, make_generator, make_slices, folder, monkeypatch
-    ):
+    def test_reference_that_was_changed_is_computed_anew(self, make_generator, make_slices, folder):
         slices = make_slices(1, *SHAPE)
         self.predict(make_generator(), slices)
         (file,) = folder.glob("reference-*.bin")
-        with file.open("wb") as changed:
-            np.save(changed, np.zeros((1, 64, 64), np.float32))
-        monkeypatch.setattr(cache_module, "file_sha256", _noted)
+        changed = io.BytesIO()
+        np.save(changed, np.zeros((1, 64, 64), np.float32))
+        replace_content(file, changed.getvalue())
         assert make_predictor(make_generator(), CPU, SHAPE, "openvino").back_end.agreement_db > 90
-
-
-def _noted(path):
-    """The hash that the note has, whatever the file holds."""
-    return json.loads(path.with_suffix(".json").read_text())["sha256"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import write_text
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import name_list
 
 if TYPE_CHECKING:
     from SAMI2ILib.benchmark.plan import Plan
@@ -81,8 +82,8 @@ def _plan(args: argparse.Namespace) -> "Plan":
     from SAMI2ILib.machine import cpu_count
 
     return Plan(
-        models=_names(args.models),
-        arms=ARM_NAMES if args.arms is None else _names(args.arms),
+        models=name_list(args.models),
+        arms=ARM_NAMES if args.arms is None else name_list(args.arms),
         slices=args.slices,
         minutes=args.minutes,
         threads=args.threads or cpu_count(),
@@ -90,10 +91,6 @@ def _plan(args: argparse.Namespace) -> "Plan":
         growth=not args.no_growth,
         training=args.training,
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _read(path: Path) -> dict[str, Any]:

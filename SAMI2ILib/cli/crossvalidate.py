@@ -9,7 +9,7 @@ from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.job_lines import list_jobs, teller
-from SAMI2ILib.errors import InputError
+from SAMI2ILib.cli.option_values import read_assignments
 
 if TYPE_CHECKING:
     import threading
@@ -77,12 +77,7 @@ def _read(args: argparse.Namespace) -> "Comparison":
     from SAMI2ILib.study.crossvalidation import choose_cohort, plan_trainings, read_crossvalidation
     from SAMI2ILib.study.crossvalidation_jobs import Comparison
 
-    folders = {}
-    for text in args.data:
-        name, sign, folder = text.partition("=")
-        if not (name and sign and folder):
-            raise InputError(f"--data {text}: expected NAME=FOLDER.", "Add the missing part.")
-        folders[name] = folder
+    folders = read_assignments(args.data, "--data")
     asked = read_crossvalidation(args.config)
     cohort = choose_cohort(asked, folders)
     return Comparison(args.output, asked, cohort, tuple(plan_trainings(asked, cohort, folders)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import name_list
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", default="test", choices=("train", "validation", "test"),
         help="part of the dataset to measure (default: test), unless --only names subjects",
     )  # fmt: skip
-    parser.add_argument("--only", type=names, default=(), help="these subjects: a,b,c")
-    parser.add_argument("--exclude", type=names, default=(), help="not these subjects: a,b,c")
+    parser.add_argument("--only", type=name_list, default=(), help="these subjects: a,b,c")
+    parser.add_argument("--exclude", type=name_list, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
         help="folder for the tables, with --subjects also for a picture a subject",
     )  # fmt: skip
     parser.add_argument(
-        "--lookup-table-from", type=names, default=(), metavar="SUBJECTS",
+        "--lookup-table-from", type=name_list, default=(), metavar="SUBJECTS",
         help="measure the best intensity lookup table fitted on these subjects of the folder too; "
         "of a dataset also a part of its split: train",
     )  # fmt: skip
@@ -107,11 +108,6 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
         record_figures(reference, rows, args.record)
     console.result({"report": str(args.output / "metrics.json"), "mean": report[spec.id]["mean"]})
     return 0
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Read a list of names: `a,b,c`."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def choose_subjects(args: argparse.Namespace, source: str, target: str) -> list["Subject"]:

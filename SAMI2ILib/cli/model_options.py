@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import positive_count
 from SAMI2ILib.errors import InputError, Sami2iError
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", default="auto", help="auto, torch or openvino (default: the fastest)"
     )
     parser.add_argument(
-        "--batch-size", type=_positive, help="slices at a time (default: what the memory holds)"
+        "--batch-size",
+        type=positive_count,
+        help="slices at a time (default: what the memory holds)",
     )
 
 
@@ -160,10 +163,3 @@ def _make_predictor(
         args.batch_size,
         listener.hear,
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import name_list, read_assignments
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--contrasts", type=_names, help="which, as T1,T2,PD (default: all)")
+    parser.add_argument("--contrasts", type=name_list, help="which, as T1,T2,PD (default: all)")
     parser.add_argument(
         "--grid", metavar="CONTRAST",
         help="whose grid the slices lie on (default: T2 for ixi, else the first contrast)",
@@ -72,7 +73,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         "--keep-incomplete", action="store_true",
         help="also take subjects who lack a contrast other than that of the grid",
     )  # fmt: skip
-    parser.add_argument("--exclude", type=_names, default=(), help="not these subjects: a,b,c")
+    parser.add_argument("--exclude", type=name_list, default=(), help="not these subjects: a,b,c")
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +165,7 @@ def _find_bids(args: argparse.Namespace, console: Console) -> "tuple[Found, Prep
 
     if not args.contrasts:
         raise InputError("bids needs --contrasts.", "Name them, as --contrasts T1,T2.")
-    entities = _pairs_of(args.entity, "--entity")
+    entities = read_assignments(args.entity, "--entity", "KEY=VALUE")
     cases, remarks = find_bids(args.places, args.contrasts, entities)
     for remark in remarks:
         _remark(remark, console)
@@ -186,7 +187,7 @@ def _choose(
     settings = PreparationSettings(
         contrasts=tuple(contrasts),
         grid=args.grid or contrasts[0],
-        follows=follows | _pairs_of(args.follow, "--follow"),
+        follows=follows | read_assignments(args.follow, "--follow", "KEY=VALUE"),
         register=args.register,
         spacing_mm=args.spacing,
         n4=args.n4,
@@ -259,17 +260,3 @@ def _bytes(name: str, console: Console) -> Any:
     return lambda done, total: console.progress(
         f"download {name}", done // 10**6, (total or done) // 10**6
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _pairs_of(assignments: Sequence[str], flag: str) -> dict[str, str]:
-    pairs = {}
-    for assignment in assignments:
-        key, sign, value = assignment.partition("=")
-        if not (key and sign and value):
-            raise InputError(f"{flag} {assignment}: expected KEY=VALUE.", "Add the missing part.")
-        pairs[key] = value
-    return pairs

@@ -8,6 +8,7 @@ from typing import Any
 
 from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import positive_count
 from SAMI2ILib.errors import InputError
 
 HELP = "Simulate heads with T1, T2 and PD, one or a whole cohort."
@@ -96,7 +97,9 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cohort_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-n", "--count", type=_count, required=True, help="number of subjects")
+    parser.add_argument(
+        "-n", "--count", type=positive_count, required=True, help="number of subjects"
+    )
     parser.add_argument(
         "--mni-share",
         type=float,
@@ -104,7 +107,7 @@ def _add_cohort_options(parser: argparse.ArgumentParser) -> None:
         help="share of heads built from the MNI152 maps beside the label maps (default: 0)",
     )
     parser.add_argument("--first", type=int, default=1, help="number of the first subject")
-    parser.add_argument("--workers", type=_count, help="processes (default: all cores)")
+    parser.add_argument("--workers", type=positive_count, help="processes (default: all cores)")
     parser.add_argument(
         "--vary",
         choices=("wide", "ixi"),
@@ -249,12 +252,6 @@ def _positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a positive length in mm")
     return value
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return int(text)
 
 
 def _seed(text: str) -> int:

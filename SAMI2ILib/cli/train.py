@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console, SilentConsole
+from SAMI2ILib.cli.option_values import read_assignments
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.memory import peak_memory_bytes
 
@@ -163,7 +164,7 @@ def _configure(args: argparse.Namespace) -> "TrainingConfig":
     if args.target:
         table["targets"] = list(dict.fromkeys(args.target))
     if "data" in table:
-        return with_folders(parse_config(table), _folders(args.data))
+        return with_folders(parse_config(table), read_assignments(args.data, "--data"))
     table.setdefault("name", f"my-{table.get('recipe', 'demo')}")
     table["data"] = _sources(args.data)
     return parse_config(table)
@@ -173,16 +174,6 @@ def _as_toml(value: object) -> str:
     import json
 
     return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-def _folders(assignments: list[str]) -> dict[str, str]:
-    folders = {}
-    for assignment in assignments:
-        name, sign, folder = assignment.partition("=")
-        if not (name and sign and folder):
-            raise InputError(f"--data {assignment}: expected NAME=FOLDER.", "Add the missing part.")
-        folders[name] = folder
-    return folders
 
 
 def _sources(assignments: list[str]) -> list[dict[str, Any]]:

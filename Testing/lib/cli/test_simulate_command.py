@@ -102,7 +102,7 @@ def test_cohort_like_ixi_has_its_folders(sami2i, labels, tmp_path):
         (("--like", "ixi", "--vary", "wide"), "has a protocol of its own"),
         (("--labels", "nowhere"), "does not exist"),
         (("--noise", "-1"), "noise must be 0 or more"),
-        (("-n", "0"), "0 is not at least 1"),
+        (("-n", "0"), "must be at least 1, not 0"),
         (("--seed", "-1"), "-1 is negative"),
         (("--spacing", "0"), "0 is not a positive length"),
     ],

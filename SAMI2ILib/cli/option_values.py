@@ -1,0 +1,44 @@
+"""What the texts of options mean: counts, lists of names, assignments."""
+
+import argparse
+from collections.abc import Iterable
+
+from SAMI2ILib.errors import InputError
+
+
+def positive_count(text: str) -> int:
+    """Read a whole number of at least 1, as a `type` of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: It is smaller.
+        ValueError: It is no whole number.
+    """
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def name_list(text: str) -> tuple[str, ...]:
+    """Read a list of names: `a,b,c`."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def read_assignments(texts: Iterable[str], flag: str, form: str = "NAME=FOLDER") -> dict[str, str]:
+    """Read what a repeated option assigns.
+
+    Args:
+        texts: Its values.
+        flag: The option, for messages.
+        form: How a value looks, for messages.
+
+    Raises:
+        InputError: A value lacks the sign or one of its sides.
+    """
+    assigned = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not (key and sign and value):
+            raise InputError(f"{flag} {text}: expected {form}.", "Add the missing part.")
+        assigned[key] = value
+    return assigned

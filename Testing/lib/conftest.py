@@ -1,11 +1,14 @@
 """Small real things that many tests need: a phantom, a tiny model file, a private store."""
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from SAMI2ILib.assets import asset_path
+from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.volume import Volume
 
 AXIAL_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -28,6 +31,12 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMI2I_CACHE_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[[str], Volume]:
+    """Read a volume of the sample that is shipped: "T1", "T2", "PD" or "brain"."""
+    return functools.cache(lambda name: read_volume(asset_path("sample", f"{name}.nii.gz")))
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, uniform_filter, zoom
 
-from SAMI2ILib.assets import asset_path
 from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.intensity import IntensityScale
-from SAMI2ILib.imaging.io import read_volume
 from Testing.lib import artifacts
 
 
 @pytest.fixture(scope="module")
-def head():
+def head(sample):
     """T1, true T2, foreground and brain of the sample head."""
-    t1, t2, brain = (
-        read_volume(asset_path("sample", f"{n}.nii.gz")) for n in ("T1", "T2", "brain")
-    )
+    t1, t2, brain = map(sample, ("T1", "T2", "brain"))
     inside = find_foreground(t1)
     t1, t2 = (IntensityScale.fit(v.array_kji, inside).normalize(v.array_kji) for v in (t1, t2))
     return t1 * inside, t2 * inside, inside, brain.array_kji > 0

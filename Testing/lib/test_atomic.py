@@ -17,6 +17,7 @@ from SAMI2ILib.atomic import (
     write_text,
 )
 from SAMI2ILib.errors import OutputError
+from Testing.lib.files import names_in
 
 
 def test_file_gets_its_name_at_the_end(tmp_path):
@@ -153,7 +154,7 @@ def test_what_an_unknown_process_left_is_removed_after_a_day(tmp_path):
     for path in (other, real):
         os.utime(path, (yesterday, yesterday))
     remove_leftovers(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".sami2i-fresh", "head.nii"]
+    assert names_in(tmp_path) == [".sami2i-fresh", "head.nii"]
 
 
 def test_leftovers_of_a_folder_that_is_not_there_are_none(tmp_path):

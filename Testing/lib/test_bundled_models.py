@@ -55,11 +55,8 @@ def test_bundled_models_share_one_encoder(bundled):
 
 
 @pytest.mark.parametrize("target", ["T2", "PD"])
-def test_bundled_model_is_nearer_to_the_truth_than_its_input(bundled, target):
-    t1, truth, brain = (
-        some_slices(read_volume(asset_path("sample", f"{name}.nii.gz")))
-        for name in ("T1", target, "brain")
-    )
+def test_bundled_model_is_nearer_to_the_truth_than_its_input(bundled, sample, target):
+    t1, truth, brain = (some_slices(sample(name)) for name in ("T1", target, "brain"))
     inside = brain.array_kji > 0
     scale = IntensityScale.fit(truth.array_kji, find_foreground(truth))
     target_values = scale.normalize(truth.array_kji)[inside]
@@ -74,18 +71,14 @@ def test_bundled_model_is_nearer_to_the_truth_than_its_input(bundled, target):
     assert np.corrcoef(synthetic, target_values)[0, 1] > {"T2": 0.6, "PD": 0.4}[target]
 
 
-def test_synthetic_t2_has_bright_fluid_where_the_t1_is_dark(bundled):
-    t1 = some_slices(read_volume(asset_path("sample", "T1.nii.gz")))
-    truth = some_slices(read_volume(asset_path("sample", "T2.nii.gz"))).array_kji
-    brain = some_slices(read_volume(asset_path("sample", "brain.nii.gz"))).array_kji > 0
+def test_synthetic_t2_has_bright_fluid_where_the_t1_is_dark(bundled, sample):
+    t1 = some_slices(sample("T1"))
+    truth = some_slices(sample("T2")).array_kji
+    brain = some_slices(sample("brain")).array_kji > 0
     fluid = brain & (truth > np.percentile(truth[brain], 97))
     white_matter = brain & (t1.array_kji > np.percentile(t1.array_kji[brain], 80))
     synthetic = run(t1, bundled["T2"]).array_kji
     assert np.median(synthetic[fluid]) > 1.7 * np.median(synthetic[white_matter])
-
-
-def turned(volume, codes):
-    return reorient(volume, codes)
 
 
 def tilted(volume, degrees):
@@ -127,7 +120,7 @@ def head_named(name):
 @pytest.mark.parametrize("head", HEADS)
 def test_order_and_direction_of_the_axes_do_not_change_the_anatomy(bundled, head):
     t1 = head_named(head)
-    variants = {codes: turned(t1, codes) for codes in ("PIR", "RIA", "RAS")}
+    variants = {codes: reorient(t1, codes) for codes in ("PIR", "RIA", "RAS")}
     correlations = correlations_with_the_original(t1, variants, bundled["T2"])
     assert min(correlations.values()) >= 0.99, correlations
     assert axis_codes(variants["PIR"].ijk_to_ras) == "PIR"

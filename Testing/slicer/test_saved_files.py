@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from Testing.lib.files import names_in
+
 RECORD = {"synthetic": True, "target_contrast": "T2", "source": {"node": "head", "sha256": "0"}}
 
 
@@ -49,17 +51,13 @@ def export(node, path):
     )
 
 
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd"])
 @pytest.mark.parametrize("write", [save, export])
 def test_record_lies_beside_a_file_that_cannot_hold_it(make_node, tmp_path, write, ending):
     from SAMI2ILib.inference.output_files import read_record
 
     write(make_node(), tmp_path / f"head_synth-T2{ending}")
-    assert names(tmp_path) == ["head_synth-T2.json", f"head_synth-T2{ending}"]
+    assert names_in(tmp_path) == ["head_synth-T2.json", f"head_synth-T2{ending}"]
     assert read_record(tmp_path / "head_synth-T2.json") == RECORD
 
 
@@ -74,7 +72,7 @@ def test_scene_holds_the_record_itself(slicerHost, make_node, tmp_path):
 
     make_node("scene")
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    assert names(tmp_path) == ["scene.mrb"]
+    assert names_in(tmp_path) == ["scene.mrb"]
     slicer.mrmlScene.Clear()
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     assert json.loads(slicer.util.getNode("scene").GetAttribute(RECORD_ATTRIBUTE)) == RECORD
@@ -84,13 +82,13 @@ def test_scene_holds_the_record_itself(slicerHost, make_node, tmp_path):
 def test_real_scan_gets_no_record(make_node, tmp_path, write):
     make_node()
     write(make_node("head", synthetic=False), tmp_path / "head.nii.gz")
-    assert names(tmp_path) == ["head.nii.gz"]
+    assert names_in(tmp_path) == ["head.nii.gz"]
 
 
 def test_real_scan_saved_under_the_name_of_a_synthetic_volume_gets_no_record(make_node, tmp_path):
     make_node()
     save(make_node("head", synthetic=False), tmp_path / "head_synth-T2.nii.gz")
-    assert names(tmp_path) == ["head_synth-T2.nii.gz"]
+    assert names_in(tmp_path) == ["head_synth-T2.nii.gz"]
 
 
 def test_error_map_says_what_it_is(make_node, tmp_path):
@@ -136,8 +134,8 @@ def test_module_listens_from_start_to_reload(slicerHost, widget, make_node, tmp_
     import slicer
 
     save(make_node(), tmp_path / "a.nii.gz")
-    assert names(tmp_path) == ["a.json", "a.nii.gz"]
+    assert names_in(tmp_path) == ["a.json", "a.nii.gz"]
     widget.onReload()
     assert slicer.modules.SAMI2ISidecarWriter is not None
     save(make_node("b"), tmp_path / "b.nii.gz")
-    assert names(tmp_path) == ["a.json", "a.nii.gz", "b.json", "b.nii.gz"]
+    assert names_in(tmp_path) == ["a.json", "a.nii.gz", "b.json", "b.nii.gz"]

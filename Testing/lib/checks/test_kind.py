@@ -6,6 +6,7 @@ import pytest
 from SAMI2ILib.checks import Expectation, check_volume
 from SAMI2ILib.checks.training import shapes
 from SAMI2ILib.imaging.volume import Volume
+from Testing.lib.real_data import REAL_DATA, needs_real_data
 
 KINDS = {"contrast-unlike", "not-a-head"}
 
@@ -76,13 +77,14 @@ def test_not_a_head_is_told_no_more_of_what_it_shows():
     assert [notice.code for notice in found] == ["not-a-head"]
 
 
-def test_real_scans_are_doubted_unless_they_are_a_t1(real_data):
+@needs_real_data
+def test_real_scans_are_doubted_unless_they_are_a_t1():
     from SAMI2ILib.checks.training.cases import CONTRASTS
     from SAMI2ILib.checks.training.variants import real_cases
 
     found = {
         f"{case.group}/{case.kind}": set(doubts(case.volume))
-        for case in real_cases(real_data, CONTRASTS)
+        for case in real_cases(REAL_DATA, CONTRASTS)
     }
     assert sum(name.endswith("/T1") for name in found) >= 9
     wrong = {name for name, codes in found.items() if bool(codes) == name.endswith("/T1")}

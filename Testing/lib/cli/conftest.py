@@ -1,6 +1,7 @@
 """Runs the command line in this process, or as the user does."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,12 @@ def start_sami2i() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture
+def model(tiny_model_file: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may change."""
+    return Path(shutil.copy(tiny_model_file, tmp_path / "tiny-t1-t2.safetensors"))
 
 
 @pytest.fixture

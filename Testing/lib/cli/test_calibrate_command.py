@@ -1,12 +1,12 @@
 """`sami2i calibrate` on subjects whose truth is known."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 
 from SAMI2ILib.imaging.io import write_volume
+from Testing.lib.files import read_csv
 
 
 @pytest.fixture
@@ -43,9 +43,8 @@ def test_report_holds_figures_bins_cost_and_plot(sami2i, subjects, tiny_model_fi
     assert anna["seconds"] > 0
     mean = np.mean([row["rank_correlation"] for row in report["subjects"].values()])
     assert report["mean"]["rank_correlation"] == pytest.approx(mean)
-    with (out / "calibration.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert float(rows[1]["rmse"]) == report["subjects"]["bert"]["rmse"]
+    bert = read_csv(out / "calibration.csv")[1]
+    assert float(bert["rmse"]) == report["subjects"]["bert"]["rmse"]
     assert (out / "calibration.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -4,11 +4,13 @@ import json
 
 from skimage.io import imread
 
+from Testing.lib.files import names_in
+
 
 def test_demo_translates_and_draws_the_head_that_is_given(sami2i, head_file, tmp_path):
     outcome = sami2i("demo", "--input", head_file, "-o", tmp_path / "out", "--device", "cpu")
     assert outcome.code == 0, outcome.err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert names_in(tmp_path / "out") == [
         "demo-PD.png",
         "demo-T2.png",
         "head_synth-PD.json",

@@ -1,14 +1,13 @@
 """`sami2i evaluate` on subjects whose truth is known."""
 
-import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
 
 from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.weights import read_spec, read_tensors
+from Testing.lib.files import read_csv
 
 
 @pytest.fixture
@@ -27,16 +26,10 @@ def subjects(tmp_path, make_head):
     return folder
 
 
-@pytest.fixture
-def model(tiny_model_file, tmp_path):
-    return shutil.copy(tiny_model_file, tmp_path / "tiny-t1-t2.safetensors")
-
-
 def test_report_holds_each_subject_and_the_means(sami2i, subjects, model, tmp_path):
     outcome = sami2i("evaluate", model, "--subjects", subjects, "-o", tmp_path / "report")
     assert outcome.code == 0, outcome.err
-    with (tmp_path / "report/metrics.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "report/metrics.csv")
     assert [row["subject"] for row in rows] == ["anna", "bert"]
     summary = json.loads((tmp_path / "report/metrics.json").read_text())["tiny-t1-t2"]
     nrmse = [float(row["brain_nrmse"]) for row in rows]

@@ -1,14 +1,13 @@
 """`sami2i evaluate --data`: several models on a prepared dataset."""
 
-import csv
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from SAMI2ILib.weights import read_spec, read_tensors, write_model
+from Testing.lib.files import read_csv
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +20,6 @@ def data(tmp_path_factory, make_dataset):
     )
 
 
-@pytest.fixture
-def model(tiny_model_file, tmp_path):
-    return shutil.copy(tiny_model_file, tmp_path / "tiny-t1-t2.safetensors")
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_models_and_lookup_table_get_tables_with_statistics(sami2i, data, model, tmp_path):
     report = tmp_path / "report"
     outcome = sami2i(
@@ -38,21 +27,21 @@ def test_models_and_lookup_table_get_tables_with_statistics(sami2i, data, model,
         "--lookup-table-from", "train",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    subjects = rows(report / "subjects.csv")
+    subjects = read_csv(report / "subjects.csv")
     assert [(row["system"], row["subject"]) for row in subjects] == [
         (system, subject)
         for system in ("tiny-t1-t2", "twin", "lookup-table")
         for subject in ("dora", "emil")
     ]
     figures = {(row["system"], row["subject"]): float(row["brain_nrmse"]) for row in subjects}
-    summary = {(row["system"], row["metric"]): row for row in rows(report / "summary.csv")}
+    summary = {(row["system"], row["metric"]): row for row in read_csv(report / "summary.csv")}
     best = summary["lookup-table", "brain_nrmse"]
     assert (best["rank"], best["next_best"], best["better_on"]) == ("1", "tiny-t1-t2", "2")
     mean = np.mean([figures["lookup-table", name] for name in ("dora", "emil")])
     assert float(best["mean"]) == pytest.approx(mean, rel=1e-6)
     same = summary["tiny-t1-t2", "brain_ssim"]
     assert (same["next_best"], same["difference"], same["p"]) == ("twin", "0.0", "1.0")
-    slices = rows(report / "slices.csv")
+    slices = read_csv(report / "slices.csv")
     of_dora = [row for row in slices if (row["system"], row["subject"]) == ("twin", "dora")]
     assert np.mean([float(row["full_psnr"]) for row in of_dora]) == pytest.approx(
         float(next(row for row in subjects if row["system"] == "twin")["full_psnr"])

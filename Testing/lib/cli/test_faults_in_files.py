@@ -18,6 +18,7 @@ from SAMI2ILib.inference.source_file import read_source
 from SAMI2ILib.inference.translate_file import translate_file
 from SAMI2ILib.weights import file_sha256, read_model, write_model
 from SAMI2ILib.weights.store import Store
+from Testing.lib.files import names_in
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 fault = pytest.mark.fault
@@ -119,7 +120,7 @@ def test_full_disk_leaves_no_part_of_a_dicom_series(sami2i, translate, head_file
         outcome = sami2i("export-dicom", tmp_path / "o.nii", "-o", tmp_path / "series")
     assert outcome.code == 1
     assert outcome.error_line
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["input", "o.json", "o.nii"]
+    assert names_in(tmp_path) == ["input", "o.json", "o.nii"]
 
 
 @fault("folder-gone")
@@ -304,7 +305,7 @@ def test_deep_folder_is_written_to(translate, head_file, tmp_path):
     outcome = translate(head_file, deep / "o.nii.gz")
     assert outcome.code == 0, outcome.err
     assert len(str(deep)) > 800
-    assert sorted(path.name for path in deep.iterdir()) == ["o.json", "o.nii.gz"]
+    assert names_in(deep) == ["o.json", "o.nii.gz"]
 
 
 @fault("long-path")

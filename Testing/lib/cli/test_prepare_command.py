@@ -11,6 +11,7 @@ import pytest
 from SAMI2ILib.data.dataset import open_dataset
 from SAMI2ILib.data.preparation import ixi
 from SAMI2ILib.imaging.io import write_volume
+from Testing.lib.files import names_in
 
 # Phantoms of one size on one grid need no registration and have no brain.
 QUICK = ("--no-brain", "--no-check-sides", "--jobs", "1")
@@ -105,7 +106,7 @@ def test_ixi_archives_are_read_without_extracting_them(sami2i, tmp_path, write_s
     outcome = sami2i("prepare", "ixi", place, "-o", tmp_path / "set", *QUICK)
     assert outcome.code == 0, outcome.err
     assert "Scans: T1 2, T2 2, PD 2." in outcome.err
-    assert sorted(p.name for p in place.iterdir()) == ["IXI-PD.tar", "IXI-T1.tar", "IXI-T2.tar"]
+    assert names_in(place) == ["IXI-PD.tar", "IXI-T1.tar", "IXI-T2.tar"]
     first, second = open_dataset(tmp_path / "set").subjects
     assert (first.person, first.site, second.site) == ("IXI002", "Guys", "HH")
     assert first.details["placements"]["PD"]["how"] == "T2"

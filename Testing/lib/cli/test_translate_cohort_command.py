@@ -1,6 +1,5 @@
 """`sami2i translate-cohort` as its user sees it: volumes, `cohort.csv`, logs, exit codes."""
 
-import csv
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ import pytest
 from SAMI2ILib.cli.translate_cohort import _device_of
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.inference.cohort.shard import Shard
+from Testing.lib.files import read_csv
 
 TINY = (3, 12, 12)
 LONG = (40, 64, 64)
@@ -43,8 +43,7 @@ def run_cohort(sami2i, tiny_model_file, tmp_path):
 
 
 def read_table(folder):
-    with (folder / "cohort.csv").open(newline="", encoding="utf-8") as file:
-        return {row["case"]: row for row in csv.DictReader(file)}
+    return {row["case"]: row for row in read_csv(folder / "cohort.csv")}
 
 
 def test_three_hundred_volumes_of_which_five_are_bad(make_cohort, run_cohort, tmp_path):
@@ -147,8 +146,7 @@ def test_other_model_makes_the_results_anew(
     write_model(other, spec, read_tensors(tiny_model_file))
     out = tmp_path / "out"
     assert sami2i("translate-cohort", folder, "-o", out, "--model", other).code == 0
-    with (out / "cohort.csv").open(newline="") as file:
-        rows = sorted((row["target"], row["status"]) for row in csv.DictReader(file))
+    rows = sorted((row["target"], row["status"]) for row in read_csv(out / "cohort.csv"))
     assert rows == [("PD", "done"), ("T2", "done")]  # both targets have their lines
     write_model(tiny := tmp_path / "t2.safetensors", replace(spec, target_contrast="T2"),
                 read_tensors(tiny_model_file))  # fmt: skip

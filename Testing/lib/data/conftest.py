@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SAMI2ILib.assets import asset_path
-from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.volume import Volume
 
@@ -20,22 +19,22 @@ IXI_SUBJECTS = {
 """What each subject has, and how it moved between T2 and T1: degrees about S, mm along R, A, S."""
 
 
-def motion(degrees: float, shift_mm: tuple[float, float, float]) -> np.ndarray:
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[c, -s], [s, c]]
-    matrix[:3, 3] = shift_mm
-    return matrix
+@pytest.fixture(scope="session")
+def motion() -> Callable[..., np.ndarray]:
+    """Make a rigid motion of RAS mm: degrees about S, then mm along R, A, S."""
+
+    def make(degrees: float, shift_mm: tuple[float, float, float]) -> np.ndarray:
+        c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+        matrix = np.eye(4)
+        matrix[:2, :2] = [[c, -s], [s, c]]
+        matrix[:3, 3] = shift_mm
+        return matrix
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def sample() -> Callable[[str], Volume]:
-    volumes = {n: read_volume(asset_path("sample", f"{n}.nii.gz")) for n in ("T1", "T2", "PD")}
-    return volumes.__getitem__
-
-
-@pytest.fixture(scope="session")
-def true_motion() -> dict[str, np.ndarray]:
+def true_motion(motion) -> dict[str, np.ndarray]:
     """RAS mm of the T2 to RAS mm of the T1, of each subject of `ixi_folder`."""
     return {name: motion(*moved) for name, (_, moved) in IXI_SUBJECTS.items()}
 

@@ -5,6 +5,7 @@ import pytest
 from SAMI2ILib.dicom import export as export_module
 from SAMI2ILib.dicom.export import export_series
 from SAMI2ILib.errors import InputError, OutputError
+from Testing.lib.files import names_in
 
 
 def test_folder_holds_one_file_a_slice_and_nothing_is_left_beside_it(make_volume, record, tmp_path):
@@ -14,7 +15,7 @@ def test_folder_holds_one_file_a_slice_and_nothing_is_left_beside_it(make_volume
         make_volume(), record, folder, on_progress=lambda *step: steps.append(step)
     )
     assert exported.count == 5
-    assert sorted(p.name for p in folder.iterdir()) == [f"IM0000{n}.dcm" for n in range(1, 6)]
+    assert names_in(folder) == [f"IM0000{n}.dcm" for n in range(1, 6)]
     assert [p.name for p in folder.parent.iterdir()] == ["series"]
     assert steps == [("write", n, 5) for n in range(1, 6)]
 

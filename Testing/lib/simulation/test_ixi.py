@@ -14,6 +14,7 @@ from SAMI2ILib.data.simulation.ixi import draw_subjects, simulate_ixi
 from SAMI2ILib.data.simulation.sources import find_label_maps
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging import Volume, axis_codes, read_volume, resample
+from Testing.lib.files import names_in
 
 NAME = re.compile(r"IXI\d{3}-(Guys|HH|IOP)-\d{4}-(T1|T2|PD)\.nii\.gz")
 
@@ -27,7 +28,7 @@ def folder(label_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def names(folder: Path, contrast: str) -> list[str]:
-    return sorted(path.name for path in (folder / f"IXI-{contrast}").iterdir())
+    return names_in(folder / f"IXI-{contrast}")
 
 
 def test_files_are_named_as_ixi_names_them(folder):

@@ -13,7 +13,6 @@ from SAMI2ILib.data.simulation.anatomy import Anatomy, brain_of
 from SAMI2ILib.data.simulation.sample import simulate_sample
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.errors import MissingError
-from SAMI2ILib.imaging import read_volume
 
 needs_nilearn = pytest.mark.skipif(
     importlib.util.find_spec("nilearn") is None, reason="nilearn, which carries the maps, is absent"
@@ -66,11 +65,11 @@ def test_brain_of_the_mni_head_is_wrapped_in_skull_and_skin(head):
 
 
 @needs_nilearn
-def test_shipped_sample_is_what_the_command_makes():
+def test_shipped_sample_is_what_the_command_makes(sample):
     for name, made in simulate_sample().volumes().items():
         if name == "tissue":
             continue
-        shipped = read_volume(asset_path("sample", f"{name}.nii.gz"))
+        shipped = sample(name)
         np.testing.assert_allclose(shipped.ijk_to_ras, made.ijk_to_ras, atol=1e-4)
         # Another version of a numerical library may round a voxel the other way.
         assert np.abs(shipped.array_kji - made.array_kji).mean() < 0.02

@@ -1,4 +1,3 @@
-import csv
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from SAMI2ILib.study.cells import Budget, Cell
 from SAMI2ILib.study.jobs import JobContext, Plan
 from SAMI2ILib.study.paper import DIRECTIONS
 from SAMI2ILib.study.reproduction import Study, evaluation_job, make_plan, training_job
+from Testing.lib.files import read_csv
 
 T1_T2 = DIRECTIONS[:1]
 
@@ -18,11 +18,6 @@ T1_T2 = DIRECTIONS[:1]
 def reproduce(folder: Path, data: Path, *words: str) -> int:
     common = ["--scale", "smoke", "--data", str(data), "--tasks", "T1-T2", "--device", "cpu"]
     return main(["reproduce", "-o", str(folder), *common, "--progress", "none", *words])
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def report(tmp_path_factory, phantoms) -> Path:
 
 
 def test_smoke_run_fills_every_cell(report):
-    first, second = read_rows(report / "table1.csv"), read_rows(report / "table2.csv")
+    first, second = read_csv(report / "table1.csv"), read_csv(report / "table2.csv")
     assert [row["system"] for row in first] == ["UNet", "SAM-I2I"]
     assert [row["system"] for row in second] == ["SAM2 Hiera"]
     for row in (*first, *second):
@@ -96,7 +91,7 @@ def test_failed_job_is_told_and_the_rest_is_done(tmp_path, phantoms, capsys):
     blown_up = ("--set", "optimization.learning_rate=1e30")
     assert reproduce(tmp_path, phantoms, *words, *blown_up) == 1
     assert "Train UNet, T1 → T2, seed 0 failed: The loss is no finite" in capsys.readouterr().err
-    rows = {row["system"]: row for row in read_rows(tmp_path / "table1.csv")}
+    rows = {row["system"]: row for row in read_csv(tmp_path / "table1.csv")}
     assert rows["UNet"]["status"].startswith("failed: The loss is no finite number")
     assert rows["UNet"]["nrmse"] == "n/a"
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -117,7 +112,7 @@ def test_one_job_brings_what_it_needs(tmp_path, phantoms, monkeypatch):
     assert not (tmp_path / "index.html").exists()
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
     assert reproduce(tmp_path, phantoms, *words) == 0
-    (row,) = read_rows(tmp_path / "table1.csv")
+    (row,) = read_csv(tmp_path / "table1.csv")
     means = [
         plan.result(evaluation_job(Cell("unet", T1_T2[0], seed)))["measured"]["subjects"]
         for seed in (0, 1)

@@ -1,6 +1,5 @@
 """A reproduction is killed in each kind of job, and the same command ends it."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from Testing.lib.files import read_csv
 
 
 def start(folder: Path, data: Path, root: Path) -> subprocess.Popen[str]:
@@ -70,8 +71,7 @@ def test_reproduction_killed_in_every_kind_of_job_is_ended_by_the_same_command(
     assert process.returncode == 0, errors
     assert "5 of 5 jobs are done" in output
     assert "Train UNet" not in errors  # it was done before the last kill
-    with (tmp_path / "table1.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "table1.csv")
     assert [row["status"] for row in rows] == ["measured", "measured"]
     assert (tmp_path / "index.html").is_file()
     assert not list(tmp_path.glob("jobs/*/claim-*"))

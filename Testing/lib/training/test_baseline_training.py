@@ -1,7 +1,6 @@
 """The compared systems in the same trainer: steps, stages, resumption, model files."""
 
 import copy
-import csv
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from SAMI2ILib.training.patch_opponents import CycleOpponent, PatchOpponent
 from SAMI2ILib.training.selection import select_subjects
 from SAMI2ILib.training.session import Session
 from SAMI2ILib.training.starting_weights import StartingWeights
+from Testing.lib.files import read_csv
 
 SIZES = {
     "unet": {"width": 2, "levels": 2},
@@ -55,8 +55,7 @@ def step(session, number=0, spent=1.0):
 
 
 def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_csv(path)]
 
 
 @pytest.mark.parametrize("family", SIZES)

@@ -1,6 +1,5 @@
 """Several processes train as one: the same losses, and a run that goes on with another number."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from torch import nn
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.training.distributed import World, connected, world_of_environment
 from SAMI2ILib.training.loop import _go_on, train
+from Testing.lib.files import read_csv
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TOLERANCE = 2e-4
@@ -52,11 +52,9 @@ def test_processes_that_see_other_folders_are_stopped(config, tmp_path):
 
 
 def losses(run):
-    with (run / "training.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     return [
         {key: float(value or "nan") for key, value in row.items() if key != "seconds"}
-        for row in rows
+        for row in read_csv(run / "training.csv")
     ]
 
 

@@ -1,6 +1,5 @@
 """A whole run in small: train, resume, export, translate."""
 
-import csv
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -20,13 +19,9 @@ from SAMI2ILib.training.session import Session
 from SAMI2ILib.training.starting_weights import StartingWeights, find_weights
 from SAMI2ILib.weights import read_spec, read_tensors
 from SAMI2ILib.weights.store import Store
+from Testing.lib.files import read_csv
 
 STOP = Callbacks(should_stop=lambda: True)
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def same_weights(first, second):
@@ -192,7 +187,7 @@ def test_resumed_run_equals_an_uninterrupted_one(configure, tiny_clip, tmp_path,
     assert same_weights(whole, resumed)
     assert same_weights(whole, load_result(config, selection, tmp_path / "parts"))
     for name in ("training.csv", "validation.csv"):
-        tables = [rows(tmp_path / folder / name) for folder in ("whole", "parts")]
+        tables = [read_csv(tmp_path / folder / name) for folder in ("whole", "parts")]
         for table in tables:
             assert table
             for row in table:
@@ -289,7 +284,7 @@ def test_missing_tensorboard_is_said_and_the_tables_are_written(configure, tmp_p
     assert heard == [
         "TensorBoard is not installed; the tables and pictures are written without it."
     ]
-    assert len(rows(tmp_path / "training.csv")) == 1
+    assert len(read_csv(tmp_path / "training.csv")) == 1
 
 
 def test_folder_of_another_run_is_refused(configure, selection, tmp_path):

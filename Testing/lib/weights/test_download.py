@@ -9,6 +9,7 @@ import pytest
 from SAMI2ILib.errors import CancelledError, InputError, NetworkError, OutputError
 from SAMI2ILib.weights.download import CHUNK_BYTES, download
 from SAMI2ILib.weights.network_errors import describe_status
+from Testing.lib.files import names_in
 
 SIZE = 102_400
 KEPT = 2 * CHUNK_BYTES
@@ -16,10 +17,6 @@ KEPT = 2 * CHUNK_BYTES
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def cut_once(server, target):
@@ -34,7 +31,7 @@ def cut_once(server, target):
 def test_download_writes_the_file_and_returns_its_hash(server, target):
     assert download(server.url(), target) == sha256(server.content)
     assert target.read_bytes() == server.content
-    assert names(target.parent) == ["file.bin"]
+    assert names_in(target.parent) == ["file.bin"]
 
 
 def test_download_accepts_the_expected_hash_in_capitals(server, target):
@@ -49,7 +46,7 @@ def test_download_refuses_another_file_and_keeps_nothing_of_it(server, target):
         download(server.url(), target, sha256="0" * 64)
     assert sha256(server.content) in caught.value.message
     assert target.read_bytes() == b"old"
-    assert names(target.parent) == ["file.bin"]
+    assert names_in(target.parent) == ["file.bin"]
 
 
 def test_download_reports_progress_up_to_the_whole_size(server, target):
@@ -79,7 +76,7 @@ def test_download_continues_where_it_was_cut(server, target):
     assert target.read_bytes() == server.content
     assert seen[0] == (3 * CHUNK_BYTES, SIZE)
     assert seen[-1] == (SIZE, SIZE)
-    assert names(target.parent) == ["file.bin"]
+    assert names_in(target.parent) == ["file.bin"]
 
 
 @pytest.mark.fault("download-interrupted")
@@ -200,7 +197,7 @@ def test_download_refuses_more_bytes_than_the_range_promised(server, target):
     server.content = _Longer(server.content[:40_000], server.content[KEPT:])
     with pytest.raises(NetworkError, match="sent 102400 bytes but promised 40000"):
         download(server.url(), target)
-    assert names(target.parent) == []
+    assert names_in(target.parent) == []
 
 
 class _Longer(bytes):

@@ -7,14 +7,7 @@ import pytest
 
 from SAMI2ILib.errors import InputError, MissingError, ModelError, OutputError
 from SAMI2ILib.weights import EncoderReference, Store, file_sha256
-
-
-def ids(entries):
-    return [entry.id for entry in entries]
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+from Testing.lib.files import names_in
 
 
 def damage(path):
@@ -30,7 +23,7 @@ def test_add_copies_the_file_under_its_id_and_records_its_hash(store, make_model
     assert added.path == store.root / "mine-t1-t2.safetensors"
     assert (added.kind, added.id, added.was_there) == ("model", "mine-t1-t2", False)
     assert added.path.read_bytes() == path.read_bytes()
-    assert names(store.root) == ["index.json", "mine-t1-t2.safetensors"]
+    assert names_in(store.root) == ["index.json", "mine-t1-t2.safetensors"]
     record = json.loads((store.root / "index.json").read_text())["files"][added.path.name]
     assert record["sha256"] == added.sha256 == file_sha256(path)
     assert record["source"] == "Some Name.safetensors"
@@ -53,7 +46,7 @@ def test_add_refuses_a_different_file_of_the_same_id_unless_told(store, make_mod
 def test_add_replaces_a_file_of_the_same_id_under_another_name(store, make_model):
     make_model(folder=store.root).rename(store.root / "by-hand.safetensors")
     store.add(make_model(value=2), replace=True)
-    assert names(store.root) == ["index.json", "mine-t1-t2.safetensors"]
+    assert names_in(store.root) == ["index.json", "mine-t1-t2.safetensors"]
 
 
 def test_add_refuses_the_id_of_a_bundled_model(store, bundled, make_model):
@@ -102,7 +95,7 @@ def test_add_notices_a_file_that_changes_while_it_is_copied(store, make_model, m
     monkeypatch.setattr("shutil.copyfile", change_and_copy)
     with pytest.raises(InputError, match="changed while it was copied"):
         store.add(path)
-    assert names(store.root) == []
+    assert names_in(store.root) == []
 
 
 def test_add_says_that_the_store_cannot_be_made(tmp_path, bundled, make_model):
@@ -227,12 +220,12 @@ def test_bundled_folder_can_be_given_its_own_index(bundled, make_model, tmp_path
 def test_damaged_index_loses_no_model_and_is_set_aside(store, make_model, text):
     store.add(make_model(id="first"))
     (store.root / "index.json").write_text(text)
-    assert ids(store.list()) == ["first"]
+    assert [entry.id for entry in store.list()] == ["first"]
     assert store.index_problem()
     store.add(make_model(id="second"))
     assert not store.index_problem()
     assert (store.root / "index.json.damaged").read_text() == text
-    assert ids(store.list()) == ["first", "second"]
+    assert [entry.id for entry in store.list()] == ["first", "second"]
 
 
 def test_damaged_index_that_cannot_be_set_aside_is_said(store, make_model, monkeypatch):

@@ -13,6 +13,7 @@ from SAMI2ILib.data.preparation.cases import Case, ScanFile, choose
 from SAMI2ILib.data.preparation.ixi import download_ixi, find_ixi
 from SAMI2ILib.data.preparation.table import read_folder, read_table
 from SAMI2ILib.errors import InputError, NetworkError
+from Testing.lib.files import names_in
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -171,7 +172,7 @@ def test_ixi_is_found_in_folders_and_in_archives(tmp_path):
     assert not path.exists()
     with cases[2].scans["T2"].on_disk() as path:  # a name that leads out of its folder does not
         assert path.name == "IXI025-Guys-0852-T2.nii.gz"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["IXI"]
+    assert names_in(tmp_path) == ["IXI"]
 
 
 def test_scan_in_two_folders_is_refused(tmp_path):

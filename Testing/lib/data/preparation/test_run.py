@@ -1,6 +1,5 @@
 """A whole preparation: known misalignment, counts, faults, resumption, quality control."""
 
-import csv
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from SAMI2ILib.data.preparation.run import prepare_dataset
 from SAMI2ILib.data.preparation.settings import PreparationSettings
 from SAMI2ILib.data.preparation.split import SplitRule
 from SAMI2ILib.errors import InputError, MissingError, OutOfMemoryError
+from Testing.lib.files import names_in, read_csv
 
 SETTINGS = PreparationSettings(
     ("T1", "T2", "PD"),
@@ -90,8 +90,7 @@ def test_broken_and_incomplete_subjects_are_left_out_and_said(dataset, remarks):
     assert skipped[BROKEN]["failed"]
     assert "T2.nii.gz is a damaged gzip file" in skipped[BROKEN]["reason"]
     assert [remark.name for remark in remarks] == [BROKEN]
-    with (dataset.folder / "skipped.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(dataset.folder / "skipped.csv")
     assert [(row["name"], row["failed"]) for row in rows] == [(NO_PD, "False"), (BROKEN, "True")]
 
 
@@ -111,8 +110,7 @@ def test_record_names_files_and_no_folder(dataset, ixi_folder):
 
 
 def test_quality_table_has_a_row_for_each_contrast(dataset):
-    with (dataset.folder / "quality.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(dataset.folder / "quality.csv")
     assert {(row["subject"], row["contrast"]) for row in rows} == {
         (name, contrast) for name in (FIRST, SECOND) for contrast in ("T1", "PD")
     }
@@ -149,7 +147,7 @@ def test_second_run_goes_on_where_the_first_one_stopped(dataset, ixi_folder):
     assert done[-1] == (3, 3)
     assert (kept.stat().st_mtime_ns, again.read_bytes()) == before
     assert open_dataset(folder).id == dataset.id
-    assert sorted(p.name for p in (folder / "subjects").iterdir()) == [FIRST, SECOND]
+    assert names_in(folder / "subjects") == [FIRST, SECOND]
 
 
 def test_folder_of_other_things_is_not_touched(ixi_folder, tmp_path):

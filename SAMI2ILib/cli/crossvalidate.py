@@ -119,7 +119,7 @@ def _job_id(plan: "Plan", text: str) -> str:
 
 
 def _work(plan: "Plan", chosen: Sequence[str], wait: bool, console: Console) -> "list[JobState]":
-    from SAMI2ILib.study.jobs import run_plan
+    from SAMI2ILib.study.run import run_plan
 
     return run_plan(plan, chosen, report=teller(console), wait=wait)
 

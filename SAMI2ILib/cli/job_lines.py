@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from SAMI2ILib.cli.console import Console
 
 if TYPE_CHECKING:
-    from SAMI2ILib.study.jobs import JobState, Report
+    from SAMI2ILib.study.jobs import JobState
+    from SAMI2ILib.study.run import Report
 
 
 def list_jobs(states: "Sequence[JobState]", console: Console) -> None:

@@ -160,7 +160,7 @@ def _one_job(plan: "Plan", number: int, world: "World", console: Console) -> int
     """One job: alone with all that it needs, or by all processes of torchrun."""
     import torch
 
-    from SAMI2ILib.study.jobs import run_plan, run_together
+    from SAMI2ILib.study.run import run_plan, run_together
 
     job = plan.job_of(number)
     tell = teller(console)
@@ -176,7 +176,7 @@ def _one_job(plan: "Plan", number: int, world: "World", console: Console) -> int
 
 
 def _all_jobs(plan: "Plan", console: Console) -> "list[JobState]":
-    from SAMI2ILib.study.jobs import run_plan
+    from SAMI2ILib.study.run import run_plan
 
     return run_plan(plan, report=teller(console))
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from SAMI2ILib.errors import CancelledError, InputError
-from SAMI2ILib.study import jobs as jobs_module
-from SAMI2ILib.study.jobs import Job, JobContext, Plan, run_plan, run_together
+from SAMI2ILib.study import run as run_module
+from SAMI2ILib.study.jobs import Job, JobContext, Plan
 from SAMI2ILib.study.lease import acquire
+from SAMI2ILib.study.run import run_plan, run_together
 
 
 def work(context: JobContext) -> dict[str, int]:
@@ -120,7 +121,7 @@ def test_job_of_another_process_is_waited_for_or_left(tmp_path, monkeypatch):
     states = run_plan(plan, wait=False)
     assert statuses(states) == {"a": "running", "b": "waiting"}
     assert states[0].message.startswith("process ")
-    monkeypatch.setattr(jobs_module.time, "sleep", lambda _: lease.release())
+    monkeypatch.setattr(run_module.time, "sleep", lambda _: lease.release())
     assert statuses(run_plan(plan)) == {"a": "done", "b": "done"}
 
 
@@ -133,7 +134,7 @@ def test_failure_of_another_process_is_not_repeated(tmp_path, monkeypatch):
         (plan.folder("a") / "failed.json").write_text('{"message": "There."}')
         lease.release()
 
-    monkeypatch.setattr(jobs_module.time, "sleep", fail_there)
+    monkeypatch.setattr(run_module.time, "sleep", fail_there)
     state = run_plan(plan)[0]
     assert (state.status, state.message) == ("failed", "There.")
 
@@ -192,7 +193,7 @@ def test_wrong_plans_and_calls_are_refused(tmp_path):
 CHILD = """
 import os, signal, sys, time
 from pathlib import Path
-from SAMI2ILib.study import jobs
+from SAMI2ILib.study import jobs, run
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -207,19 +208,19 @@ def work(context):
     return {"attempts": len((context.folder / "attempts.txt").read_text())}
 
 root, point = Path(sys.argv[1]), sys.argv[2]
-original = jobs.write_text, jobs._prepare, jobs.forget_claims
+original = run.write_text, run._prepare, run.forget_claims
 if point == "claimed":
-    jobs._prepare = lambda plan, job: die() if job.id == "b" else original[1](plan, job)
+    run._prepare = lambda plan, job: die() if job.id == "b" else original[1](plan, job)
 if point == "before the record":
-    jobs.write_text = lambda text, path: (
+    run.write_text = lambda text, path: (
         die() if path.name == "done.json" and "b-" in path.parent.name else original[0](text, path)
     )
 if point == "after the record":
-    jobs.forget_claims = lambda folder: die() if "b-" in folder.name else original[2](folder)
+    run.forget_claims = lambda folder: die() if "b-" in folder.name else original[2](folder)
 plan = jobs.Plan(root, [
     jobs.Job(name, name, {}, work, needs) for name, needs in (("a", ()), ("b", ("a",)), ("c", ()))
 ])
-jobs.run_plan(plan, poll_seconds=0.05)
+run.run_plan(plan, poll_seconds=0.05)
 print(*(plan.result(name)["attempts"] for name in "abc"))
 """
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -44,9 +43,15 @@ def summarize(scores: Mapping[str, VolumeScores]) -> dict[str, Any]:
     columns = {key: [row[key] for row in rows.values()] for key in next(iter(rows.values()))}
     return {
         "subjects": rows,
-        "mean": {key: _mean(values) for key, values in columns.items()},
+        "mean": mean_row(rows),
         "standard_deviation": {key: _deviation(values) for key, values in columns.items()},
     }
+
+
+def mean_row(rows: Mapping[str, Row]) -> Row:
+    """The mean of each figure over the subjects, of which there is at least one."""
+    keys = next(iter(rows.values()))
+    return {key: statistics.fmean(row[key] for row in rows.values()) for key in keys}
 
 
 def card_metrics(rows: Mapping[str, Row], data: str) -> tuple[Metric, ...]:
@@ -65,7 +70,7 @@ def card_metrics(rows: Mapping[str, Row], data: str) -> tuple[Metric, ...]:
         entries.append(
             Metric(
                 name=name,
-                value=_mean(values),
+                value=statistics.fmean(values),
                 unit=unit,
                 data=data,
                 region=_CARD_REGION,
@@ -88,13 +93,20 @@ def csv_table(scores: Mapping[str, VolumeScores]) -> str:
 
 
 def text_table(scores: Mapping[str, VolumeScores]) -> str:
-    """Write the figures for a person: in the brain, then the SSIM of the full field."""
-    lines = [
-        f"{'subject':24} {'NRMSE':>7} {'SSIM':>7} {'PSNR':>7} {'full SSIM':>10} {'flicker':>8}"
-    ]
+    """Write the figures of subjects and their mean for a person."""
     rows = {name: flat_row(score) for name, score in scores.items()}
-    mean = summarize(scores)["mean"]
-    for name, row in [*rows.items(), (f"mean of {_count(len(rows))}", mean)]:
+    return text_lines("subject", rows | {f"mean of {_count(len(rows))}": mean_row(rows)})
+
+
+def text_lines(what: str, rows: Mapping[str, Row]) -> str:
+    """Lay figures out for a terminal: in the brain, then the SSIM of the full field and flicker.
+
+    Args:
+        what: Stands above the names.
+        rows: The figures by the name that a line begins with.
+    """
+    lines = [f"{what:24} {'NRMSE':>7} {'SSIM':>7} {'PSNR':>7} {'full SSIM':>10} {'flicker':>8}"]
+    for name, row in rows.items():
         lines.append(
             f"{name:24} {row['brain_nrmse']:7.3f} {row['brain_ssim']:7.3f} "
             f"{row['brain_psnr']:7.2f} {row['full_ssim']:10.3f} {row['flicker']:8.4f}"
@@ -104,10 +116,6 @@ def text_table(scores: Mapping[str, VolumeScores]) -> str:
 
 def _count(subjects: int) -> str:
     return "1 subject" if subjects == 1 else f"{subjects} subjects"
-
-
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _deviation(values: list[float]) -> float | None:

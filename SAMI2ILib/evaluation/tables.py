@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.evaluation.measured import MeasuredSystem
+from SAMI2ILib.evaluation.report import mean_row, text_lines
 from SAMI2ILib.evaluation.subject_statistics import (
     CONFIDENCE,
     RESAMPLES,
@@ -165,15 +166,8 @@ def tests_table(summaries: Sequence[SystemSummary], metrics: Sequence[str]) -> s
 
 
 def text_table(measured: Sequence[MeasuredSystem]) -> str:
-    """Write the means for a terminal: in the brain, then the SSIM of the full field."""
-    lines = [f"{'system':24} {'NRMSE':>7} {'SSIM':>7} {'PSNR':>7} {'full SSIM':>10} {'flicker':>8}"]
-    metrics = ("brain_nrmse", "brain_ssim", "brain_psnr", "full_ssim", "flicker")
-    for system in measured:
-        nrmse, ssim, psnr, full, flicker = (s.mean for s in summarize_systems([system], metrics))
-        lines.append(
-            f"{system.system:24} {nrmse:7.3f} {ssim:7.3f} {psnr:7.2f} {full:10.3f} {flicker:8.4f}"
-        )
-    return "\n".join(lines)
+    """Write the means of each system for a person."""
+    return text_lines("system", {system.system: mean_row(system.rows) for system in measured})
 
 
 def _rows(

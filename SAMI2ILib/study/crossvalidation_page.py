@@ -1,7 +1,7 @@
 """What the page of a leave-one-subject-out comparison says beside its tables."""
 
-import math
 import re
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -75,12 +75,8 @@ def _cost(facts: Any, trainings: dict[str, Any]) -> str:
 
 def _times(costs: Sequence[dict[str, Any]]) -> str:
     budgets = {", ".join(f"{key} = {value:g}" for key, value in c["budget"].items()) for c in costs}
-    steps = _mean([cost["steps"] for cost in costs])
-    minutes = _mean([cost["seconds"] for cost in costs]) / 60
+    steps = statistics.fmean([cost["steps"] for cost in costs])
+    minutes = statistics.fmean([cost["seconds"] for cost in costs]) / 60
     text = f"{' or '.join(sorted(budgets))}: {steps:.0f} steps in {minutes:.1f} minutes"
     cpu = [cost["cpu_seconds"] for cost in costs]
-    return f"{text}, {_mean(cpu) / 60:.1f} of the processor" if all(cpu) else text
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return f"{text}, {statistics.fmean(cpu) / 60:.1f} of the processor" if all(cpu) else text

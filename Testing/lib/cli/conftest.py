@@ -92,3 +92,13 @@ def head_file(tmp_path, make_head) -> Path:
     path = folder / "head.nii.gz"
     write_volume(make_head(), path)
     return path
+
+
+@pytest.fixture
+def translate(sami2i: Callable[..., Outcome], tiny_model_file: Path) -> Callable[..., Outcome]:
+    """Translate a file with the tiny model."""
+
+    def run(source: object, output: object, *arguments: object) -> Outcome:
+        return sami2i("translate", source, "-o", output, "--model", tiny_model_file, *arguments)
+
+    return run

@@ -66,8 +66,7 @@ class MaskUnitAttention(nn.Module):
 
     No mask, no relative position and no pooling of queries: with equal weights this is the
     windowed attention of SAM2's trunk, for maps of every size. Where the window does not divide
-    the map, zeros fill the last windows and take part in the attention, as they do there; slices
-    whose sides are multiples of `SamI2I.preferred_multiple` never need it.
+    the map, zeros fill the last windows and take part in the attention, as they do there.
 
     Args:
         channels: Channels in and out.

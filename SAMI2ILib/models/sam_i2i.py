@@ -46,16 +46,6 @@ class SamI2I(nn.Module):
         """Heights and widths of slices must be multiples of this number of pixels."""
         return math.lcm(self.encoder.size_multiple, self.decoder.config.detail_multiple)
 
-    @property
-    def preferred_multiple(self) -> int:
-        """Slices of multiples of this number of pixels leave no window of the decoder padded."""
-        windows = self.decoder.config.windows
-        finest = self.decoder.config.map_stride
-        strides = [finest * 2**level for level in range(len(windows) - 1, -1, -1)]
-        sides = [window * stride for window, stride in zip(windows, strides, strict=True)]
-        # windows[0] sees a quarter of the resolution that windows[-1] sees
-        return math.lcm(self.size_multiple, *sides)
-
     def forward(self, slices: Tensor) -> Tensor:
         """Translate slices.
 

@@ -224,7 +224,6 @@ class Sequence:
 # The IXI headers give the T1 scans TR 9.8, TE 4.6 ms and flip 8 degrees. As a plain spoiled
 # gradient echo that has hardly any contrast between grey and white matter; the images show that it
 # was an inversion-prepared 3D TFE, whose preparation the header does not record.
-IXI_T1_AS_IN_HEADER = Sequence("gradient-echo", {"tr_ms": 9.8, "te_ms": 4.6, "flip_degrees": 8.0})
 IXI_T1 = Sequence(
     "inversion-prepared",
     {

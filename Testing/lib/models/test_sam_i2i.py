@@ -62,12 +62,10 @@ def test_slices_of_a_batch_do_not_see_each_other(small_network: SamI2I) -> None:
     torch.testing.assert_close(together[1:2], alone, rtol=0, atol=1e-5)
 
 
-def test_preferred_multiple_fills_every_window_of_the_decoder(small_hiera: HieraConfig) -> None:
-    network = build_sam_i2i(small_hiera, DecoderConfig.for_encoder(small_hiera))
-    assert network.size_multiple == 8
-    assert network.preferred_multiple == 64  # 16 tokens at a quarter of the resolution
-    wide = DecoderConfig.for_encoder(small_hiera, windows=(8, 8, 12))
-    assert build_sam_i2i(small_hiera, wide).preferred_multiple == 96
+def test_sides_of_slices_are_what_encoder_and_detail_branch_need(small_hiera: HieraConfig) -> None:
+    for options, multiple in (({}, 8), ({"encoder_upscale": 2, "detail_width": 4}, 16)):
+        config = DecoderConfig.for_encoder(small_hiera, **options)
+        assert build_sam_i2i(small_hiera, config).size_multiple == multiple
 
 
 def test_generator_is_refused_when_the_parts_do_not_fit(small_trunk: nn.Module) -> None:

@@ -103,7 +103,11 @@ def load_classifiers() -> Classifiers:
 
 
 def read_classifiers(text: str) -> Classifiers:
-    """Read the JSON that the training command wrote."""
+    """Read the JSON that the training command wrote.
+
+    Raises:
+        ValueError: Another version wrote it.
+    """
     fields = json.loads(text)
     contrast, head = (LogisticModel.from_json(fields[name]) for name in ("contrast", "head"))
     if (contrast.features, head.features) != (CONTRAST_NAMES, SHAPE_NAMES):

@@ -111,7 +111,11 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
 
 
 def choose_subjects(args: argparse.Namespace, source: str, target: str) -> list["Subject"]:
-    """The subjects asked for that have both contrasts."""
+    """The subjects asked for that have both contrasts.
+
+    Raises:
+        InputError: The folder lacks one that an option names, or none has both contrasts.
+    """
     from SAMI2ILib.data.subjects import find_subjects
 
     found = find_subjects(args.subjects)

@@ -72,7 +72,11 @@ def measure_dataset(args: argparse.Namespace, console: Console) -> int:
 
 
 def split_name(text: str) -> tuple[str, str]:
-    """Read [NAME=]MODEL; a file whose name has an equals sign is itself."""
+    """Read [NAME=]MODEL; a file whose name has an equals sign is itself.
+
+    Raises:
+        InputError: The name or the model is missing.
+    """
     name, sign, reference = text.partition("=")
     if not sign or Path(text).exists():
         return "", text

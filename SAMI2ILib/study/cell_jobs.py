@@ -116,6 +116,9 @@ def evaluate_cell(
 
     Returns:
         Under "measured" what `MeasuredSystem.to_json` gives.
+
+    Raises:
+        InputError: No test subject could be measured, or none has both contrasts.
     """
     from SAMI2ILib.data.dataset import open_dataset
     from SAMI2ILib.evaluation.measured import measure_system

@@ -149,7 +149,11 @@ def open_session(
     dtype: torch.dtype,
     world: World,
 ) -> Session:
-    """Build a session; the decoders of SAM-I2I begin at the mean intensities of their targets."""
+    """Build a session; the decoders of SAM-I2I begin at the mean intensities of their targets.
+
+    Raises:
+        InputError: There are more processes than a batch has crops.
+    """
     if world.size > config.optimization.batch:
         raise InputError(
             f"{world.size} processes cannot share a batch of {config.optimization.batch}.",

@@ -33,7 +33,11 @@ class FinishedRun:
     files: ExportedModels | None
 
     def model_of(self, target: str) -> Path:
-        """The model file of a target, in the main process."""
+        """The model file of a target.
+
+        Raises:
+            RuntimeError: This is not the main process, which alone writes them.
+        """
         if self.files is None:
             raise RuntimeError("Only the main process of a training writes model files.")
         return self.files.models[self.config.targets.index(target)]

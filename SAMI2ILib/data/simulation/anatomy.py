@@ -21,8 +21,8 @@ _SOFT_TISSUE = 255  # fat or muscle, decided by depth below the skin
 _TISSUE_OF_LABEL: dict[int, int] = {
     0: Tissue.AIR,
     **dict.fromkeys((2, 41, 7, 46, 85, 530), Tissue.WHITE_MATTER),
-    **dict.fromkeys((3, 42, 8, 47, 17, 53, 18, 54, 136, 163, 137, 164), Tissue.GREY_MATTER),
-    **dict.fromkeys((10, 49, 11, 50, 12, 51, 26, 58), Tissue.DEEP_GREY),
+    **dict.fromkeys((3, 42, 8, 47, 17, 53, 18, 54, 136, 163, 137, 164), Tissue.GRAY_MATTER),
+    **dict.fromkeys((10, 49, 11, 50, 12, 51, 26, 58), Tissue.DEEP_GRAY),
     **dict.fromkeys((13, 52), Tissue.PALLIDUM),
     **dict.fromkeys((16, 28, 60), Tissue.BRAIN_STEM),
     **dict.fromkeys((4, 43, 5, 44, 14, 15, 72), Tissue.VENTRICLE),
@@ -116,7 +116,7 @@ def vary_cortex(anatomy: Anatomy, rng: np.random.Generator, sulci: float) -> Ana
     Args:
         anatomy: The head to vary.
         rng: Source of randomness.
-        sulci: How much CSF gains on grey matter: 0 keeps the sulci about as they are, 0.2 opens
+        sulci: How much CSF gains on gray matter: 0 keeps the sulci about as they are, 0.2 opens
             them, -0.2 closes the narrow ones.
 
     Returns:
@@ -124,14 +124,14 @@ def vary_cortex(anatomy: Anatomy, rng: np.random.Generator, sulci: float) -> Ana
     """
     tissue = anatomy.tissue_kji.copy()
     shape = anatomy.shape_kji
-    grey = anatomy.is_any(Tissue.GREY_MATTER)
+    gray = anatomy.is_any(Tissue.GRAY_MATTER)
     csf = anatomy.is_any(Tissue.CSF)
     # A voxel sheet of CSF keeps 0.6 of itself under this smoothing: a narrow sulcus survives 0.
-    lead = ndimage.gaussian_filter(grey.astype(np.float32) - csf.astype(np.float32), 0.6)
+    lead = ndimage.gaussian_filter(gray.astype(np.float32) - csf.astype(np.float32), 0.6)
     lead -= np.float32(sulci)
     lead += np.float32(0.08) * smooth_noise(shape, 20.0, rng)
-    tissue[(grey | csf) & (lead > 0)] = Tissue.GREY_MATTER
-    tissue[(grey | csf) & (lead <= 0)] = Tissue.CSF
+    tissue[(gray | csf) & (lead > 0)] = Tissue.GRAY_MATTER
+    tissue[(gray | csf) & (lead <= 0)] = Tissue.CSF
 
     bone = anatomy.is_any(Tissue.CORTICAL_BONE, Tissue.MARROW).astype(np.float32)
     near_bone = ndimage.gaussian_filter(bone, 1.5)

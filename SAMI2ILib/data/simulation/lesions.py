@@ -79,8 +79,8 @@ def random_tumor(anatomy: Anatomy, rng: np.random.Generator) -> list[Blob]:
     center = candidates[rng.integers(len(candidates))]
     spread = np.zeros(len(Tissue), np.float32)
     spread[[Tissue.WHITE_MATTER, Tissue.LESION]] = 1.0
-    spread[[Tissue.DEEP_GREY, Tissue.PALLIDUM, Tissue.BRAIN_STEM]] = 0.7
-    spread[Tissue.GREY_MATTER] = 0.45
+    spread[[Tissue.DEEP_GRAY, Tissue.PALLIDUM, Tissue.BRAIN_STEM]] = 0.7
+    spread[Tissue.GRAY_MATTER] = 0.45
     radius = rng.uniform(14.0, 32.0)
     box, shape = _box_around(center, 1.5 * radius, anatomy.shape_kji)
     distance = _ellipsoid(center, box, radius * rng.uniform(0.7, 1.3, 3))

@@ -1,6 +1,6 @@
 """A whole head around the MNI152 brain, whose tissue maps the `nilearn` package carries.
 
-The template is brain only. Sulci, ventricles and cisterns are what its mask leaves beside grey and
+The template is brain only. Sulci, ventricles and cisterns are what its mask leaves beside gray and
 white matter; outer CSF, skull, marrow, scalp, muscle, eyes and sinuses are built around it from
 rounded shapes, so that no face is in it. Positions in this file are MNI coordinates in mm.
 """
@@ -40,7 +40,7 @@ class _Template:
     """The MNI152 brain on a grid with room for a head; computed once a process.
 
     Args:
-        grey: (K, J, I) float32 in 0..1.
+        gray: (K, J, I) float32 in 0..1.
         white: (K, J, I) float32 in 0..1.
         fluid_ridge: (K, J, I) float32, how much more fluid than in 3 mm around.
         white_ridge: (K, J, I) float32, how much more white matter than in 3 mm around.
@@ -48,7 +48,7 @@ class _Template:
         ijk_to_ras: (4, 4) float64.
     """
 
-    grey: FloatArray
+    gray: FloatArray
     white: FloatArray
     fluid_ridge: FloatArray
     white_ridge: FloatArray
@@ -57,7 +57,7 @@ class _Template:
 
     @property
     def shape(self) -> Shape:
-        k, j, i = self.grey.shape
+        k, j, i = self.gray.shape
         return k, j, i
 
     def xyz(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -117,14 +117,14 @@ def _load_template() -> _Template:
     ijk_to_ras = maps[0].ijk_to_ras.copy()
     ijk_to_ras[2, 3] -= _BELOW
     pad = ((_BELOW, 0), (0, _IN_FRONT), (0, 0))
-    t1, grey, white = (np.pad(m.array_kji, pad) for m in maps)
-    grey, white = grey / np.float32(255), white / np.float32(255)
-    mask = (t1 > 0) | (grey + white > 0.1)
+    t1, gray, white = (np.pad(m.array_kji, pad) for m in maps)
+    gray, white = gray / np.float32(255), white / np.float32(255)
+    mask = (t1 > 0) | (gray + white > 0.1)
     _add_cord(mask, white)
     hull = _hull_distance(mask)
     # Outside of the mask there is no fluid to measure: a fold there would be its border.
-    fluid = np.maximum(1.0 - grey - white, 0.0) * (hull < 0)
-    return _Template(grey, white, _ridge(fluid), _ridge(white), hull, ijk_to_ras)
+    fluid = np.maximum(1.0 - gray - white, 0.0) * (hull < 0)
+    return _Template(gray, white, _ridge(fluid), _ridge(white), hull, ijk_to_ras)
 
 
 def _ridge(share: FloatArray) -> FloatArray:
@@ -167,10 +167,10 @@ def _smooth_depth(half: BoolArray) -> FloatArray:
 def _label_brain(template: _Template, rng: np.random.Generator) -> LabelArray:
     """Tissues within the closed brain, `AIR` outside; noise on the maps varies the folds."""
     shape = template.shape
-    grey, white, hull = template.grey, template.white, template.hull_mm
+    gray, white, hull = template.gray, template.white, template.hull_mm
     # Averaging 152 brains has washed out narrow sulci and thin blades of white matter; what
     # stands out from its neighborhood is what is left of them.
-    fluid = np.maximum(1.0 - grey - white, 0.0)
+    fluid = np.maximum(1.0 - gray - white, 0.0)
     fluid = fluid * np.float32(rng.uniform(1.2, 1.6)) + template.fluid_ridge * np.float32(
         rng.uniform(2.5, 5.0)
     )
@@ -179,9 +179,9 @@ def _label_brain(template: _Template, rng: np.random.Generator) -> LabelArray:
     white = white + template.white_ridge * np.float32(rng.uniform(0.3, 1.2))
     white += np.float32(0.08) * smooth_noise(shape, 6.0, rng)
     inside = hull < 0
-    label = np.full(shape, Tissue.GREY_MATTER, np.uint8)
-    label[white > grey] = Tissue.WHITE_MATTER
-    label[fluid > np.maximum(grey, white)] = Tissue.CSF
+    label = np.full(shape, Tissue.GRAY_MATTER, np.uint8)
+    label[white > gray] = Tissue.WHITE_MATTER
+    label[fluid > np.maximum(gray, white)] = Tissue.CSF
     label[~inside] = Tissue.AIR
     _mark_deep_structures(label, template)
     return label
@@ -197,11 +197,11 @@ def _mark_deep_structures(label: LabelArray, template: _Template) -> None:
     fourth = (side < 10) & (y > -54) & (y < -36) & (z > -48) & (z < -18)
     label[(label == Tissue.CSF) & (deep & (lateral | third) | fourth)] = Tissue.VENTRICLE
 
-    solid = (label == Tissue.GREY_MATTER) | (label == Tissue.WHITE_MATTER)
+    solid = (label == Tissue.GRAY_MATTER) | (label == Tissue.WHITE_MATTER)
     central = (side < 35) & (y > -35) & (y < 24) & (z > -12) & (z < 24) & deep
-    label[(label == Tissue.GREY_MATTER) & central] = Tissue.DEEP_GREY
+    label[(label == Tissue.GRAY_MATTER) & central] = Tissue.DEEP_GRAY
     thalamus = _ellipsoid(side, y, z, (11, -18, 7), (9, 14, 9)) < 1
-    label[solid & thalamus] = Tissue.DEEP_GREY
+    label[solid & thalamus] = Tissue.DEEP_GRAY
     pallidum = _ellipsoid(side, y, z, (20, -4, 0), (4.5, 8, 5)) < 1
     label[solid & pallidum] = Tissue.PALLIDUM
     # The stem's axis leans back on its way down, from (0, -20, -15) to (0, -44, -75).

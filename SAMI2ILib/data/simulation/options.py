@@ -57,7 +57,7 @@ class HeadOptions:
         mirror: Swap left and right.
         csf_share: Volume of the CSF around the brain over that of the brain; the brain's surface is
             moved until it fits. 0.1 is a young, 0.3 an atrophic brain.
-        sulci: How much sulcal CSF gains on grey matter, about -0.35 to 0.2.
+        sulci: How much sulcal CSF gains on gray matter, about -0.35 to 0.2.
         ventricles_mm: Outward shift of the ventricles' walls.
         lesions: Number of white-matter lesions.
         tumor: Add a glioma-like mass with oedema.

@@ -11,7 +11,7 @@ from SAMI2ILib.data.simulation.options import HeadOptions
 from SAMI2ILib.data.simulation.sources import MNI, AnatomySource
 
 SAMPLE_SEED = 152
-# Low noise and few grey levels keep the files small: noise is what does not compress.
+# Low noise and few gray levels keep the files small: noise is what does not compress.
 SAMPLE_OPTIONS = HeadOptions(
     spacing_mm=1.8,
     slice_spacing_mm=1.8,

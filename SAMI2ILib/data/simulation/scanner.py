@@ -50,7 +50,11 @@ class Acquisition:
 def head_box_ras(
     anatomy: Anatomy, deformation: Deformation, pose: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find the box around the deformed head; (2, 3) lowest and highest RAS mm, to about 4 mm."""
+    """Find the box around the deformed head; (2, 3) lowest and highest RAS mm, to about 4 mm.
+
+    Raises:
+        InputError: The anatomy holds no tissue.
+    """
     step_mm = 7.0
     axis = np.arange(-161.0, 162.0, step_mm)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)

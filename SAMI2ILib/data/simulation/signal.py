@@ -222,7 +222,7 @@ class Sequence:
 
 
 # The IXI headers give the T1 scans TR 9.8, TE 4.6 ms and flip 8 degrees. As a plain spoiled
-# gradient echo that has hardly any contrast between grey and white matter; the images show that it
+# gradient echo that has hardly any contrast between gray and white matter; the images show that it
 # was an inversion-prepared 3D TFE, whose preparation the header does not record.
 IXI_T1 = Sequence(
     "inversion-prepared",
@@ -301,7 +301,7 @@ def random_pd_sequence(rng: np.random.Generator) -> Sequence:
 # times the space outside their cells. Brain: its blood volume. Tumor and lesions vary most.
 _AGENT_MMOL_L = {
     "BLOOD": 0.38, "MUCOSA": 0.28, "DURA": 0.25, "TUMOR": 0.35, "LESION": 0.06, "MUSCLE": 0.07,
-    "SKIN": 0.12, "GREY_MATTER": 0.018, "DEEP_GREY": 0.015, "WHITE_MATTER": 0.009,
+    "SKIN": 0.12, "GRAY_MATTER": 0.018, "DEEP_GRAY": 0.015, "WHITE_MATTER": 0.009,
 }  # fmt: skip
 
 FLAIR = Sequence(

@@ -17,8 +17,8 @@ class Tissue(IntEnum):
 
     AIR = 0
     WHITE_MATTER = 1
-    GREY_MATTER = 2
-    DEEP_GREY = 3
+    GRAY_MATTER = 2
+    DEEP_GRAY = 3
     PALLIDUM = 4
     BRAIN_STEM = 5
     CSF = 6
@@ -40,8 +40,8 @@ class Tissue(IntEnum):
 
 BRAIN_TISSUES = (
     Tissue.WHITE_MATTER,
-    Tissue.GREY_MATTER,
-    Tissue.DEEP_GREY,
+    Tissue.GRAY_MATTER,
+    Tissue.DEEP_GRAY,
     Tissue.PALLIDUM,
     Tissue.BRAIN_STEM,
     Tissue.VENTRICLE,
@@ -70,10 +70,10 @@ class TissueParameters:
 
 # (T1 1.5 T, T1 3 T, T2 1.5 T, T2 3 T, T2* 1.5 T, T2* 3 T, proton density).
 #
-# White and cortical grey matter: T1 Rooney 2007 (1.5 T) and Wansapura 1999 (3 T), T2 Stanisz 2005
+# White and cortical gray matter: T1 Rooney 2007 (1.5 T) and Wansapura 1999 (3 T), T2 Stanisz 2005
 # and Wansapura 1999, T2* Peters 2007. CSF: T1 Lin 2001; T2 as BrainWeb (Kwan 1999), which is what
 # flow leaves of the second or more of CSF at rest and gives real scans' ratio of CSF to white
-# matter. Deep grey matter: Wansapura 1999, T2* Peters 2007. Muscle, fat and marrow:
+# matter. Deep gray matter: Wansapura 1999, T2* Peters 2007. Muscle, fat and marrow:
 # Gold 2004; the long T2 of fat is the effective one of a fast spin echo, whose short echo
 # spacing suppresses J-coupling. Blood: Stanisz 2005. Skin: Richard 1991. Cortical bone: Du 2010.
 # MS lesion and oedema: Stevenson 2000, Just 1988. Proton density: Volz 2012, BrainWeb
@@ -81,8 +81,8 @@ class TissueParameters:
 _TABLE: dict[Tissue, tuple[float, float, float, float, float, float, float]] = {
     Tissue.AIR: (1000.0, 1000.0, 10.0, 10.0, 5.0, 5.0, 0.0),
     Tissue.WHITE_MATTER: (656.0, 832.0, 82.0, 79.6, 66.2, 53.2, 0.70),
-    Tissue.GREY_MATTER: (1188.0, 1400.0, 95.0, 94.0, 84.0, 66.0, 0.83),
-    Tissue.DEEP_GREY: (950.0, 1160.0, 84.0, 78.0, 58.8, 41.3, 0.78),
+    Tissue.GRAY_MATTER: (1188.0, 1400.0, 95.0, 94.0, 84.0, 66.0, 0.83),
+    Tissue.DEEP_GRAY: (950.0, 1160.0, 84.0, 78.0, 58.8, 41.3, 0.78),
     Tissue.PALLIDUM: (780.0, 990.0, 68.0, 60.0, 42.0, 28.0, 0.74),
     Tissue.BRAIN_STEM: (760.0, 950.0, 82.0, 79.0, 64.0, 52.0, 0.74),
     Tissue.CSF: (4100.0, 4160.0, 329.0, 329.0, 250.0, 200.0, 1.00),

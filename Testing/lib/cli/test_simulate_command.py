@@ -18,7 +18,7 @@ COARSE = ("--spacing", 6, "--slice-spacing", 6)
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two heads of nested balls: skin, fat, bone, CSF, grey and white matter, ventricle."""
+    """Two heads of nested balls: skin, fat, bone, CSF, gray and white matter, ventricle."""
     folder = tmp_path_factory.mktemp("labels")
     position = (np.arange(36) - 17.5) * 5.0
     radius = np.sqrt(position[:, None, None] ** 2 + position[:, None] ** 2 + position**2)

@@ -14,7 +14,7 @@ SPACING_MM = 4.0
 
 
 def ball_head(size: int = 50) -> Volume:
-    """Skin, soft tissue, bone, CSF, grey matter, white matter and a ventricle around RAS 0."""
+    """Skin, soft tissue, bone, CSF, gray matter, white matter and a ventricle around RAS 0."""
     position = (np.arange(size) - (size - 1) / 2) * SPACING_MM
     radius = np.sqrt(position[:, None, None] ** 2 + position[:, None] ** 2 + (1.15 * position) ** 2)
     labels = np.zeros(radius.shape, np.float32)

@@ -29,7 +29,7 @@ def tissue_at(anatomy: Anatomy, ras: tuple[float, float, float]) -> int:
 def test_label_numbers_become_tissues_in_their_place(anatomy):
     assert tissue_at(anatomy, (0, 0, 0)) == Tissue.VENTRICLE
     assert tissue_at(anatomy, (0, 38, 0)) == Tissue.WHITE_MATTER
-    assert tissue_at(anatomy, (0, 0, 64)) == Tissue.GREY_MATTER
+    assert tissue_at(anatomy, (0, 0, 64)) == Tissue.GRAY_MATTER
     assert tissue_at(anatomy, (0, 0, -70)) == Tissue.CSF
     assert tissue_at(anatomy, (0, 74, 0)) == Tissue.CORTICAL_BONE
 
@@ -82,7 +82,7 @@ def test_brain_closes_a_narrow_sulcus_but_not_the_space_around(anatomy):
     tissue = anatomy.tissue_kji.copy()
     middle = anatomy.shape_kji[2] // 2
     cut = tissue[:, :, middle]
-    cut[np.isin(cut, (Tissue.GREY_MATTER, Tissue.WHITE_MATTER))] = Tissue.CSF
+    cut[np.isin(cut, (Tissue.GRAY_MATTER, Tissue.WHITE_MATTER))] = Tissue.CSF
     split = Anatomy(tissue, anatomy.ijk_to_ras, "split")
     brain = brain_of(split)
     deep = tissue_at(split, (0, 0, 0)) is not None and brain[tuple(np.array(brain.shape) // 2)]

@@ -40,10 +40,10 @@ def mean_of(head: SimulatedHead, contrast: str, tissue: Tissue) -> float:
 
 
 def test_contrasts_look_like_t1_t2_and_pd(clean):
-    white, grey, csf = Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.VENTRICLE
-    assert mean_of(clean, "T1", white) > mean_of(clean, "T1", grey) > mean_of(clean, "T1", csf)
-    assert mean_of(clean, "T2", csf) > mean_of(clean, "T2", grey) > mean_of(clean, "T2", white)
-    assert mean_of(clean, "PD", grey) > mean_of(clean, "PD", white)
+    white, gray, csf = Tissue.WHITE_MATTER, Tissue.GRAY_MATTER, Tissue.VENTRICLE
+    assert mean_of(clean, "T1", white) > mean_of(clean, "T1", gray) > mean_of(clean, "T1", csf)
+    assert mean_of(clean, "T2", csf) > mean_of(clean, "T2", gray) > mean_of(clean, "T2", white)
+    assert mean_of(clean, "PD", gray) > mean_of(clean, "PD", white)
 
 
 def test_further_contrasts_lie_beside_the_three_and_change_none_of_them(anatomy, clean):

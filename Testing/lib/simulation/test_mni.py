@@ -31,7 +31,7 @@ def milliliters(anatomy: Anatomy, *tissues: Tissue) -> float:
 @needs_nilearn
 def test_mni_head_has_the_volumes_of_an_adult(head):
     assert 350 < milliliters(head, Tissue.WHITE_MATTER) < 750
-    assert 500 < milliliters(head, Tissue.GREY_MATTER) < 1000
+    assert 500 < milliliters(head, Tissue.GRAY_MATTER) < 1000
     assert 5 < milliliters(head, Tissue.VENTRICLE) < 45
     assert 80 < milliliters(head, Tissue.CSF) < 400
     assert 8 < milliliters(head, Tissue.EYE) < 20
@@ -45,7 +45,7 @@ def test_mni_head_lies_in_mni_space(head):
         return Tissue(head.tissue_kji[k, j, i])
 
     assert at(25, 20, 22) == at(-25, 20, 22) == Tissue.WHITE_MATTER
-    assert at(11, -18, 7) == Tissue.DEEP_GREY
+    assert at(11, -18, 7) == Tissue.DEEP_GRAY
     assert at(0, -27, -35) == Tissue.BRAIN_STEM
     assert at(7, 5, 18) == Tissue.VENTRICLE
 

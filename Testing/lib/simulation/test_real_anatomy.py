@@ -24,7 +24,7 @@ def test_label_map_gives_the_volumes_of_an_adult(real_head):
         return np.count_nonzero(real_head.is_any(*tissues)) / 1000
 
     assert 300 < milliliters(Tissue.WHITE_MATTER) < 800
-    assert 400 < milliliters(Tissue.GREY_MATTER) < 900
+    assert 400 < milliliters(Tissue.GRAY_MATTER) < 900
     assert 5 < milliliters(Tissue.EYE) < 25
     assert milliliters(Tissue.FAT) > 200
     assert milliliters(Tissue.MUSCLE) > 100
@@ -40,9 +40,9 @@ def test_ratios_of_tissues_are_those_of_real_scans(real_head):
         white = np.median(image[tissue == Tissue.WHITE_MATTER])
         return float(np.median(image[tissue == of]) / white)
 
-    assert 0.55 < ratio("T1", Tissue.GREY_MATTER) < 0.85
+    assert 0.55 < ratio("T1", Tissue.GRAY_MATTER) < 0.85
     assert 0.0 < ratio("T1", Tissue.VENTRICLE) < 0.4
-    assert 1.15 < ratio("T2", Tissue.GREY_MATTER) < 1.6
+    assert 1.15 < ratio("T2", Tissue.GRAY_MATTER) < 1.6
     assert 2.3 < ratio("T2", Tissue.VENTRICLE) < 3.6
-    assert 1.1 < ratio("PD", Tissue.GREY_MATTER) < 1.35
+    assert 1.1 < ratio("PD", Tissue.GRAY_MATTER) < 1.35
     assert 1.1 < ratio("PD", Tissue.VENTRICLE) < 1.5

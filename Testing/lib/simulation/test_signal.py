@@ -31,7 +31,7 @@ from SAMI2ILib.data.simulation.tissues import (
 from SAMI2ILib.errors import InputError
 
 LN2 = np.log(2.0)
-WM, GM, CSF = Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.CSF
+WM, GM, CSF = Tissue.WHITE_MATTER, Tissue.GRAY_MATTER, Tissue.CSF
 
 
 def one_tissue(t1: float, t2: float, t2_star: float, density: float) -> TissueParameters:
@@ -154,7 +154,7 @@ def test_random_flair_and_enhanced_t1_keep_the_order_of_their_kind():
 def test_ixi_sequences_order_the_tissues_as_real_scans_do(field_t):
     tissues = tissue_parameters(field_t)
     t1, t2, pd = (sequence.signal(tissues) for sequence in (IXI_T1, IXI_T2, IXI_PD))
-    assert t1[Tissue.FAT] > t1[WM] > t1[Tissue.DEEP_GREY] > t1[GM] > t1[CSF]
+    assert t1[Tissue.FAT] > t1[WM] > t1[Tissue.DEEP_GRAY] > t1[GM] > t1[CSF]
     assert t2[CSF] > t2[Tissue.FAT] > t2[GM] > t2[WM] > t2[Tissue.CORTICAL_BONE]
     assert pd[CSF] > pd[GM] > pd[WM]
     assert t2[Tissue.LESION] > 1.5 * t2[WM]
@@ -178,7 +178,7 @@ def test_random_t1_sequences_show_white_matter_brightest_of_the_brain():
     assert kinds == {"spin-echo", "gradient-echo", "inversion-prepared"}
 
 
-def test_random_t2_and_pd_sequences_keep_csf_and_grey_matter_above_white_matter():
+def test_random_t2_and_pd_sequences_keep_csf_and_gray_matter_above_white_matter():
     rng = np.random.default_rng(4)
     for _ in range(50):
         tissues = tissue_parameters(float(rng.choice([1.5, 3.0])))

@@ -130,18 +130,14 @@ class ClipAttention(nn.Module):
         return self.out_proj(attended), None
 
 
-def build_clip(config: ClipConfig, image_size: int | None = None) -> ClipTower:
+def build_clip(config: ClipConfig) -> ClipTower:
     """Build an image encoder with random weights, to be filled by `load_strictly`.
-
-    Args:
-        config: Its size and training.
-        image_size: Height and width of the images; None takes CLIP's own.
 
     Raises:
         InputError: `open_clip` knows no such size, or no such training of it.
         MissingError: The `open_clip` package is not installed.
     """
-    return _create(config, None, image_size)
+    return _create(config, None, None)
 
 
 def load_clip(checkpoint: Path, config: ClipConfig, image_size: int | None = None) -> ClipTower:

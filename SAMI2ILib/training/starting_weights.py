@@ -36,22 +36,19 @@ class StartingWeights:
     sha256: dict[str, str] = field(default_factory=dict)
 
 
-def find_weights(
-    config: TrainingConfig, *, download: bool = False, store: Store | None = None
-) -> StartingWeights:
+def find_weights(config: TrainingConfig, *, download: bool = False) -> StartingWeights:
     """Find the files that a configuration starts from.
 
     Args:
         config: Its encoder and discriminator.
         download: Let `open_clip` and `timm` fetch the weights that their caches lack.
-        store: Where public checkpoints are looked up; the user's store when None.
 
     Raises:
         MissingError: A file is not there; the message says how to get it or do without.
         InputError: A CLIP is unknown.
         NetworkError: The download failed.
     """
-    encoder, public_name = _encoder(config, download, store)
+    encoder, public_name = _encoder(config, download)
     discriminator = None
     if config.optimization.adversarial and not config.is_baseline:
         judge = config.discriminator
@@ -75,9 +72,7 @@ def _is_own_encoder(config: TrainingConfig, path: Path) -> bool:
     return is_hiera and path.suffix == ".safetensors" and is_encoder_file(path)
 
 
-def _encoder(
-    config: TrainingConfig, download: bool, store: Store | None
-) -> tuple[Path | None, str]:
+def _encoder(config: TrainingConfig, download: bool) -> tuple[Path | None, str]:
     if config.is_baseline:
         baseline = config.baseline
         if not baseline.pretrained:
@@ -102,7 +97,7 @@ def _encoder(
                 f"Name a file, or one of {', '.join(PUBLIC_CHECKPOINTS)}.",
             )
         return path, ""
-    for path in (store or Store()).checkpoints():
+    for path in Store().checkpoints():
         if path.stem == options.checkpoint:
             return path, options.checkpoint
     raise MissingError(

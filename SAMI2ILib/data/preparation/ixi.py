@@ -14,7 +14,7 @@ from typing import Final
 
 from SAMI2ILib.data.preparation.cases import Case, ScanFile
 from SAMI2ILib.errors import InputError, NetworkError
-from SAMI2ILib.weights.download import IsCancelled, OnProgress, download
+from SAMI2ILib.weights.download import OnProgress, download
 
 NAME: Final = "IXI"
 LICENSE: Final = "CC BY-SA 3.0"
@@ -67,8 +67,6 @@ def download_ixi(
     contrasts: Sequence[str],
     *,
     on_progress: Callable[[str], OnProgress] | None = None,
-    is_cancelled: IsCancelled | None = None,
-    address: str = _ADDRESS,
 ) -> list[Path]:
     """Download the archives that are not there, and check all of them by MD5.
 
@@ -77,8 +75,6 @@ def download_ixi(
             `IXI-T1` is not downloaded.
         contrasts: Some of T1, T2, PD.
         on_progress: Called with the archive's name, gives what `download` reports to.
-        is_cancelled: As for `download`.
-        address: Where from; `{contrast}` stands for T1, T2 or PD.
 
     Returns:
         The archives that are there now.
@@ -87,7 +83,6 @@ def download_ixi(
         InputError: A contrast is none of IXI's.
         NetworkError: A download failed, or an archive is not the published one.
         OutputError: The folder cannot be written, or the disk is too small.
-        CancelledError: `is_cancelled` said so; what has arrived is kept.
     """
     for contrast in contrasts:
         if contrast not in _MD5:
@@ -99,12 +94,7 @@ def download_ixi(
             continue
         if not archive.is_file():
             report = None if on_progress is None else on_progress(archive.name)
-            download(
-                address.format(contrast=contrast),
-                archive,
-                on_progress=report,
-                is_cancelled=is_cancelled,
-            )
+            download(_ADDRESS.format(contrast=contrast), archive, on_progress=report)
         found = _md5(archive)
         if found != _MD5[contrast]:
             raise NetworkError(

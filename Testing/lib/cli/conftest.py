@@ -1,4 +1,4 @@
-"""Runs the command line in this process, or as the user does."""
+"""Runs the command line in this process, or as the user does, and what it runs on."""
 
 import json
 import shutil
@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from SAMI2ILib.cli.main import main
 from SAMI2ILib.imaging.io import write_volume
+from SAMI2ILib.imaging.volume import Volume
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -102,3 +104,19 @@ def translate(sami2i: Callable[..., Outcome], tiny_model_file: Path) -> Callable
         return sami2i("translate", source, "-o", output, "--model", tiny_model_file, *arguments)
 
     return run
+
+
+@pytest.fixture
+def subjects(tmp_path: Path, make_head: Callable[..., Volume]) -> Path:
+    """Two subjects with T1, T2 and brain on one grid, and one without a T2."""
+    folder = tmp_path / "subjects"
+    head = make_head()
+    inside = head.array_kji > 0
+    for name, gain in (("anna", 1.0), ("bert", 0.5), ("carl", 1.0)):
+        (folder / name).mkdir(parents=True)
+        write_volume(head, folder / name / "T1.nii.gz")
+        write_volume(head.with_array(inside), folder / name / "brain.nii.gz")
+        if name != "carl":
+            t2 = np.where(inside, 900 - gain * head.array_kji, 0)
+            write_volume(head.with_array(t2), folder / name / "T2.nii.gz")
+    return folder

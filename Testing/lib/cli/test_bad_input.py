@@ -74,13 +74,11 @@ BAD_INPUTS = {
 @pytest.mark.parametrize(
     ("make", "message"), BAD_INPUTS.items(), ids=lambda v: getattr(v, "__name__", "")
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
-    sami2i, tmp_path, tiny_model_file, make, message, files_below
-):
+def test_bad_input_is_one_line_and_leaves_nothing(translate, tmp_path, make, message, files_below):
     path = tmp_path / "head.nii.gz"
     make(path)
     before = path.read_bytes()
-    outcome = sami2i("translate", path, "-o", tmp_path / "out", "--model", tiny_model_file)
+    outcome = translate(path, tmp_path / "out")
     assert outcome.code == 2, outcome.err
     line = outcome.error_line
     assert any(part.lower() in line.lower() for part in message.split("|")), line
@@ -89,32 +87,28 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.float64, np.uint8, np.int16])
-def test_every_number_type_is_read(sami2i, make_head, tmp_path, tiny_model_file, dtype):
+def test_every_number_type_is_read(translate, make_head, tmp_path, dtype):
     array = np.round(make_head().array_kji / 4).astype(dtype).T
     path = tmp_path / "typed.nii.gz"
     nibabel.save(nibabel.Nifti1Image(array, np.eye(4), dtype=dtype), path)
-    outcome = sami2i("translate", path, "-o", tmp_path / "o.nrrd", "--model", tiny_model_file)
+    outcome = translate(path, tmp_path / "o.nrrd")
     assert outcome.code == 0, outcome.err
 
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (3, 3, 3)])
-def test_single_slice_and_tiny_volumes_are_translated_with_a_warning(
-    sami2i, tmp_path, tiny_model_file, shape
-):
+def test_single_slice_and_tiny_volumes_are_translated_with_a_warning(translate, tmp_path, shape):
     path = tmp_path / "small.nii.gz"
     save_nifti(path, np.random.default_rng(0).random(shape).astype(np.float32) + 1)
-    outcome = sami2i("translate", path, "-o", tmp_path / "o.nii", "--model", tiny_model_file)
+    outcome = translate(path, tmp_path / "o.nii")
     assert outcome.code == 0, outcome.err
     assert "warning (few-slices)" in outcome.err
     assert nibabel.load(tmp_path / "o.nii").shape[:2] == shape[:2]
 
 
-def test_negative_values_count_as_zero(sami2i, make_head, tmp_path, tiny_model_file):
+def test_negative_values_count_as_zero(translate, make_head, tmp_path):
     head = make_head()
     array = np.where(head.array_kji > 0, head.array_kji, -3).T
     save_nifti(tmp_path / "n.nii.gz", array.astype(np.float32))
-    outcome = sami2i(
-        "translate", tmp_path / "n.nii.gz", "-o", tmp_path / "o.nii", "--model", tiny_model_file
-    )
+    outcome = translate(tmp_path / "n.nii.gz", tmp_path / "o.nii")
     assert outcome.code == 0, outcome.err
     assert read_volume(tmp_path / "o.nii").array_kji.min() == 0

@@ -5,24 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from SAMI2ILib.imaging.io import write_volume
 from Testing.lib.files import read_csv
-
-
-@pytest.fixture
-def subjects(tmp_path, make_head):
-    folder = tmp_path / "subjects"
-    head = make_head()
-    inside = head.array_kji > 0
-    for name in ("anna", "bert"):
-        (folder / name).mkdir(parents=True)
-        write_volume(head, folder / name / "T1.nii.gz")
-        write_volume(head.with_array(inside), folder / name / "brain.nii.gz")
-        write_volume(
-            head.with_array(np.where(inside, 900 - head.array_kji, 0)),
-            folder / name / "T2.nii.gz",
-        )
-    return folder
 
 
 def test_report_holds_figures_bins_cost_and_plot(sami2i, subjects, tiny_model_file, tmp_path):

@@ -5,25 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.weights import read_spec, read_tensors
 from Testing.lib.files import read_csv
-
-
-@pytest.fixture
-def subjects(tmp_path, make_head):
-    """Two subjects with T1, T2 and brain on one grid, and one without a T2."""
-    folder = tmp_path / "subjects"
-    head = make_head()
-    inside = head.array_kji > 0
-    for name, gain in (("anna", 1.0), ("bert", 0.5), ("carl", 1.0)):
-        (folder / name).mkdir(parents=True)
-        write_volume(head, folder / name / "T1.nii.gz")
-        write_volume(head.with_array(inside), folder / name / "brain.nii.gz")
-        if name != "carl":
-            t2 = np.where(inside, 900 - gain * head.array_kji, 0)
-            write_volume(head.with_array(t2), folder / name / "T2.nii.gz")
-    return folder
 
 
 def test_report_holds_each_subject_and_the_means(sami2i, subjects, model, tmp_path):

@@ -126,17 +126,17 @@ def test_a_scan_on_another_grid_is_registered_unless_the_headers_are_trusted(
 
 
 def test_an_uncertainty_map_of_the_same_run_is_shown_and_measured(
-    sami2i, head_file, tiny_model_file, tmp_path
+    sami2i, translate, head_file, tmp_path
 ):
     made, page_path = tmp_path / "x.nrrd", tmp_path / "r.html"
-    sami2i("translate", head_file, "-o", made, "--model", tiny_model_file, "--uncertainty")
+    translate(head_file, made, "--uncertainty")
     outcome = sami2i("report", made, "--target", head_file, "-o", page_path)
     assert outcome.code == 0, outcome.err
     page = Page(page_path.read_text(encoding="utf-8"))
     assert "rank correlation with the absolute error" in page.text
     assert "Passes 6" in page.text
     # another run without a map leaves the old one behind, which is not of this volume
-    sami2i("translate", head_file, "-o", made, "--model", tiny_model_file)
+    translate(head_file, made)
     assert sami2i("report", made, "--target", head_file, "-o", page_path).code == 0
     assert "rank correlation" not in page_path.read_text(encoding="utf-8")
 

@@ -29,13 +29,10 @@ def read_json(path):
 
 
 def test_translate_writes_a_map_with_a_record_beside_the_mean(
-    sami2i, head_file, tiny_model_file, tmp_path, files_below
+    translate, head_file, tiny_model_file, tmp_path, files_below
 ):
     out = tmp_path / "out"
-    outcome = sami2i(
-        "translate", head_file, "-o", out, "--model", tiny_model_file, "--uncertainty",
-        "--progress", "json",
-    )  # fmt: skip
+    outcome = translate(head_file, out, "--uncertainty", "--progress", "json")
     assert outcome.code == 0, outcome.err
     name = "head_synth-T2_uncertainty"
     assert files_below(out) == [
@@ -61,12 +58,9 @@ def test_translate_writes_a_map_with_a_record_beside_the_mean(
 
 
 def test_a_further_model_doubles_the_passes_and_is_named(
-    sami2i, head_file, tiny_model_file, second_model_file, tmp_path
+    translate, head_file, second_model_file, tmp_path
 ):
-    outcome = sami2i(
-        "translate", head_file, "-o", tmp_path / "x.nrrd", "--model", tiny_model_file,
-        "--ensemble-with", second_model_file,
-    )  # fmt: skip
+    outcome = translate(head_file, tmp_path / "x.nrrd", "--ensemble-with", second_model_file)
     assert outcome.code == 0, outcome.err
     assert "Uncertainty from 12 passes" in outcome.err
     models = read_json(tmp_path / "x.json")["ensemble"]["models"]
@@ -74,35 +68,19 @@ def test_a_further_model_doubles_the_passes_and_is_named(
     assert (tmp_path / "x_uncertainty.nrrd").is_file()
 
 
-def test_the_map_replaces_no_scan(sami2i, head_file, tiny_model_file, make_head, tmp_path):
+def test_the_map_replaces_no_scan(translate, head_file, make_head, tmp_path):
     taken = tmp_path / "x_uncertainty.nrrd"
     write_volume(make_head(), taken)
     before = taken.read_bytes()
-    outcome = sami2i(
-        "translate",
-        head_file,
-        "-o",
-        tmp_path / "x.nrrd",
-        "--model",
-        tiny_model_file,
-        "--uncertainty",
-    )
+    outcome = translate(head_file, tmp_path / "x.nrrd", "--uncertainty")
     assert outcome.code == 2
     assert "'x_uncertainty.nrrd' exists and is not a synthetic volume's" in outcome.error_line
     assert taken.read_bytes() == before
     assert not (tmp_path / "x.nrrd").exists()
 
 
-def test_a_map_is_not_exported_as_dicom(sami2i, head_file, tiny_model_file, tmp_path):
-    sami2i(
-        "translate",
-        head_file,
-        "-o",
-        tmp_path / "x.nrrd",
-        "--model",
-        tiny_model_file,
-        "--uncertainty",
-    )
+def test_a_map_is_not_exported_as_dicom(sami2i, translate, head_file, tmp_path):
+    translate(head_file, tmp_path / "x.nrrd", "--uncertainty")
     outcome = sami2i("export-dicom", tmp_path / "x_uncertainty.nrrd", "-o", tmp_path / "series")
     assert outcome.code == 2
     assert "map of the uncertainty and no image" in outcome.error_line

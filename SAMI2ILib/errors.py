@@ -21,6 +21,8 @@ _MEMORY_WORDS: Final = (
     "failed to map segment",
     "can't start new thread",
 )
+# oneDNN's, where the code it makes finds no memory; more words behind it name another failure.
+_ONEDNN_WORDS: Final = "could not create a primitive"
 
 
 class Sami2iError(Exception):
@@ -127,8 +129,9 @@ def is_memory_failure(error: BaseException) -> bool:
     """Say whether memory ran out, in whichever words: only Python itself has a type for it."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    return isinstance(error, RuntimeError | ImportError | OSError) and any(
-        words in str(error) for words in _MEMORY_WORDS
+    said = str(error)
+    return isinstance(error, RuntimeError | ImportError | OSError) and (
+        said.strip() == _ONEDNN_WORDS or any(words in said for words in _MEMORY_WORDS)
     )
 
 

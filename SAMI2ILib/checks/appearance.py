@@ -206,6 +206,7 @@ def _mirror_likeness(overview: Overview) -> float:
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    if first.size < 50 or first.std() == 0 or second.std() == 0:
+    """Pearson's coefficient; 0 where it says nothing: few voxels, or one value throughout."""
+    if first.size < 50 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
+    return float(np.corrcoef(first, second, dtype=np.float64)[0, 1])

@@ -13,6 +13,7 @@ MEMORY = [
     RuntimeError("Exception thrown in SimpleITK: Failed to allocate memory for image."),
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
     RuntimeError("can't start new thread"),
+    RuntimeError("could not create a primitive"),
     ImportError("libtiff.so.6: failed to map segment from shared object"),
 ]
 
@@ -30,6 +31,7 @@ def test_want_of_memory_is_code_4_in_all_words(error):
     [
         ImportError("libgomp.so: cannot allocate memory in static TLS block"),  # not for want of it
         RuntimeError("shapes do not match"),
+        RuntimeError("could not create a primitive descriptor for a matmul primitive"),
         ValueError("bad_alloc"),
     ],
     ids=str,

@@ -51,3 +51,12 @@ def test_brightness_orders_the_tissues_as_the_contrast_does(sample, plain):
     assert t2.quantile(5) > 0.8
     assert t2.quantile(95) > 1.5
     assert t2.contrast_of("q50") == pytest.approx(t2.quantile(50), rel=1e-3)
+
+
+def test_one_value_throughout_has_no_likeness():
+    # float32's mean of so many large values is not their value
+    array = np.full((60, 60, 60), 32767.0, np.float32)
+    array[:, :, :10] = array[:, :, -10:] = 0.0
+    measured = measure(look_at(Volume(array, np.diag([3.0, 3.0, 3.0, 1.0]), "block")))
+    shape = dict(zip(SHAPE_NAMES, measured.shape, strict=True))
+    assert all(np.isfinite(value) for value in shape.values())

@@ -159,7 +159,9 @@ def test_want_of_memory_is_code_4_and_leaves_nothing(make_head, tiny_model_file,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     lines = [line.split() for line in run.stdout.splitlines() if line[0].isdigit()]
-    assert {tuple(line[1:]) for line in lines} == {("4",), ("0", "o.json", "o.nii")}, run.stdout
+    assert {tuple(line[1:]) for line in lines} == {("4",), ("0", "o.json", "o.nii")}, (
+        run.stdout + run.stderr
+    )
     assert lines[0][1] == "4"
     assert lines[-1][1] == "0"
     assert run.stderr.count("sami2i: error: ") == sum(line[1] == "4" for line in lines)

@@ -20,9 +20,7 @@ from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.io import read_volume
 from SAMI2ILib.imaging.itk import quiet_itk, simpleitk
 from SAMI2ILib.imaging.resample import resample
-from SAMI2ILib.imaging.volume import Grid, Volume
-
-BoolArray = NDArray[np.bool_]
+from SAMI2ILib.imaging.volume import BoolArray, Grid, Volume
 
 _TEMPLATE_FILE = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 _SEED = 20241119

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from SAMI2ILib.drawing import new_figure, save_png
 from SAMI2ILib.errors import InputError, ShapeError
-
-FloatArray = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
+from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 BINS = 10
 _MOST_DOUBTFUL = 0.1  # of the voxels

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from SAMI2ILib.data.brain_mask import slices_with_more_than
 from SAMI2ILib.errors import InputError, ShapeError
-
-FloatArray = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
+from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 LARGEST_PSNR_DB = 100.0
 """PSNR of identical images, which is infinite; a finite stand-in keeps means finite."""

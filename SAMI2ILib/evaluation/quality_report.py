@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from SAMI2ILib.data.brain_mask import brain_mask
 from SAMI2ILib.errors import InputError
@@ -21,7 +20,7 @@ from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
 from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.orientation import reorient
 from SAMI2ILib.imaging.resample import resample
-from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.imaging.volume import BoolArray, Volume
 from SAMI2ILib.inference.output_files import (
     is_image_record,
     read_record,
@@ -29,8 +28,6 @@ from SAMI2ILib.inference.output_files import (
     uncertainty_path,
 )
 from SAMI2ILib.weights import file_sha256
-
-BoolArray = NDArray[np.bool_]
 
 _LONGEST_VALUE = 200  # characters of a sidecar's value
 _COVERED = 0.995

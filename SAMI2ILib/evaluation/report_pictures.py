@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from SAMI2ILib.drawing import new_figure, png_bytes
 from SAMI2ILib.evaluation.metrics import SliceScores
-from SAMI2ILib.imaging.volume import FloatArray
-
-BoolArray = NDArray[np.bool_]
+from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 _DOTS_PER_INCH = 100
 _SHOWN_SLICES = 6

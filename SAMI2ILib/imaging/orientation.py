@@ -10,7 +10,7 @@ from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.geometry import Matrix, axis_codes
 from SAMI2ILib.imaging.volume import Grid, Volume
 
-_PATIENT_AXIS = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
+PATIENT_AXIS = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ def axis_order(ijk_to_ras: Matrix, codes: str) -> AxisOrder:
     Raises:
         InputError: `codes` does not name each patient axis once.
     """
-    if sorted(_PATIENT_AXIS.get(letter, -1) for letter in codes) != [0, 1, 2]:
+    if sorted(PATIENT_AXIS.get(letter, -1) for letter in codes) != [0, 1, 2]:
         raise InputError(
             f"codes must name left-right, posterior-anterior and inferior-superior once each, "
             f"like LPS, but it is {codes!r}."
         )
     now = axis_codes(ijk_to_ras)
-    position = {_PATIENT_AXIS[letter]: axis for axis, letter in enumerate(now)}
-    i, j, k = (position[_PATIENT_AXIS[letter]] for letter in codes)
+    position = {PATIENT_AXIS[letter]: axis for axis, letter in enumerate(now)}
+    i, j, k = (position[PATIENT_AXIS[letter]] for letter in codes)
     flip_i, flip_j, flip_k = (
         now[old] != letter for old, letter in zip((i, j, k), codes, strict=True)
     )

@@ -7,7 +7,7 @@ import numpy as np
 from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.imaging.geometry import Matrix, axis_codes, obliquity_degrees, spacing_along
 from SAMI2ILib.imaging.notice import Notice
-from SAMI2ILib.imaging.orientation import AxisOrder, axis_order
+from SAMI2ILib.imaging.orientation import PATIENT_AXIS, AxisOrder, axis_order
 from SAMI2ILib.imaging.resample import Interpolation, resample
 from SAMI2ILib.imaging.volume import Grid, Volume
 
@@ -21,7 +21,6 @@ _THICK_MM = 2.0
 _THICK_RATIO = 1.5
 
 _VIEWS = ("sagittal", "coronal", "axial")
-_PATIENT_AXES = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
 _PATIENT_DIRECTIONS = {"L": -1.0, "R": 1.0, "P": -1.0, "A": 1.0, "I": -1.0, "S": 1.0}
 
 
@@ -142,7 +141,7 @@ def _upright_grid(grid: Grid, orientation: str, spacing_mm: float) -> Grid:
     """The patient-aligned box around a tilted one."""
     axes = np.zeros((3, 3))
     for voxel_axis, letter in enumerate(orientation):
-        axes[_PATIENT_AXES[letter], voxel_axis] = _PATIENT_DIRECTIONS[letter]
+        axes[PATIENT_AXIS[letter], voxel_axis] = _PATIENT_DIRECTIONS[letter]
     corners = grid.corners_ras()
     extent_mm = np.ptp(corners @ axes, axis=0)
     spacing = (spacing_mm, spacing_mm, spacing_along(grid.ijk_to_ras, axes[:, 2]))
@@ -188,8 +187,8 @@ def _reformat_warnings(permuted: Grid, orientation: str) -> tuple[Notice, ...]:
     return (
         Notice(
             "thick-slices-reformatted",
-            f"The scan has {max(in_plane):.1f} mm thick {_VIEWS[_PATIENT_AXES[acquired]]} slices, "
-            f"but the model works on {_VIEWS[_PATIENT_AXES[orientation[2]]]} ones: those are "
+            f"The scan has {max(in_plane):.1f} mm thick {_VIEWS[PATIENT_AXIS[acquired]]} slices, "
+            f"but the model works on {_VIEWS[PATIENT_AXIS[orientation[2]]]} ones: those are "
             "interpolated, and fine detail is missing.",
         ),
     )

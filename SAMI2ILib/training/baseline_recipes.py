@@ -28,7 +28,7 @@ _LOSSES: Final[dict[str, Preset]] = {
     },
 }
 
-_NO_AUGMENTATION: Final = {
+NO_AUGMENTATION: Final = {
     "flip": 0.0, "rotation_deg": 0.0, "scale": 0.0, "remap": 0.0, "gamma": 0.0, "dark_floor": 0.0,
     "bias": 0.0, "noise": 0.0, "blur": 0.0, "context": 0.0, "strip": 0.0,
 }  # fmt: skip
@@ -47,7 +47,7 @@ _PAPER: Final[Preset] = {
         "betas": [0.9, 0.999],
     },
     "discriminator": {"learning_rate": 2e-5},
-    "augmentation": _NO_AUGMENTATION,
+    "augmentation": NO_AUGMENTATION,
 }  # fmt: skip
 
 _NATIVE: Final[Preset] = {
@@ -57,7 +57,7 @@ _NATIVE: Final[Preset] = {
         "betas": [0.5, 0.999],
     },
     "discriminator": {"learning_rate": 2e-4},
-    "augmentation": {**_NO_AUGMENTATION, "flip": 0.5},
+    "augmentation": {**NO_AUGMENTATION, "flip": 0.5},
 }  # fmt: skip
 
 _NATIVE_CHANGES: Final[dict[str, Preset]] = {

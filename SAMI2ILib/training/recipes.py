@@ -5,15 +5,9 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.training.baseline_recipes import baseline_preset, merge_tables
+from SAMI2ILib.training.baseline_recipes import NO_AUGMENTATION, baseline_preset, merge_tables
 from SAMI2ILib.training.config import BUDGET_KEYS, MACHINE_KEYS, TrainingConfig
 from SAMI2ILib.weights.spec import FAMILIES
-
-_NO_AUGMENTATION: Final = {
-    "flip": 0.0, "rotation_deg": 0.0, "scale": 0.0, "remap": 0.0, "gamma": 0.0,
-    "dark_floor": 0.0, "bias": 0.0, "noise": 0.0, "blur": 0.0, "context": 0.0,
-    "strip": 0.0,
-}  # fmt: skip
 
 _PAPER: Final[Mapping[str, Any]] = {
     "targets": ["T2"],
@@ -47,7 +41,7 @@ _PAPER: Final[Mapping[str, Any]] = {
         "betas": [0.5, 0.999],
         "augment": ["color", "translation", "cutout"],
     },
-    "augmentation": _NO_AUGMENTATION,
+    "augmentation": NO_AUGMENTATION,
 }
 
 _FIDELITY: Final[Mapping[str, Any]] = {
@@ -65,7 +59,7 @@ _FIDELITY: Final[Mapping[str, Any]] = {
         "adversarial": 0.1,
         "export": "best",
     },
-    "augmentation": {**_NO_AUGMENTATION, "flip": 0.5, "rotation_deg": 5.0, "scale": 0.05},
+    "augmentation": {**NO_AUGMENTATION, "flip": 0.5, "rotation_deg": 5.0, "scale": 0.05},
 }
 
 RECIPES: Final[dict[str, Mapping[str, Any]]] = {

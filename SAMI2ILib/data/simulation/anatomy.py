@@ -10,10 +10,9 @@ from SAMI2ILib.data.simulation.fields import apply_separable, linear_matrix, smo
 from SAMI2ILib.data.simulation.tissues import BRAIN_TISSUES, Tissue
 from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.imaging import Volume, reorient
+from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 LabelArray = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
 
 _SOFT_TISSUE = 255  # fat or muscle, decided by depth below the skin
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-FloatArray = NDArray[np.float32]
+from SAMI2ILib.imaging.volume import FloatArray
 
 # Mean over position of the summed squared cubic B-spline weights (151 / 315): a lattice of unit
 # variance becomes a field of this variance per axis.

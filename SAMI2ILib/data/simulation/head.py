@@ -21,8 +21,8 @@ from SAMI2ILib.data.simulation.scanner import (
 from SAMI2ILib.data.simulation.scene import paint, with_blobs
 from SAMI2ILib.data.simulation.tissues import Tissue, jitter, tissue_parameters
 from SAMI2ILib.imaging import Volume
+from SAMI2ILib.imaging.volume import FloatArray
 
-FloatArray = NDArray[np.float32]
 CONTRASTS = ("T1", "T2", "PD")
 
 

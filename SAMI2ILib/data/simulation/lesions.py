@@ -9,8 +9,8 @@ from scipy import ndimage
 from SAMI2ILib.data.simulation.anatomy import Anatomy
 from SAMI2ILib.data.simulation.fields import smooth_noise
 from SAMI2ILib.data.simulation.tissues import Tissue
+from SAMI2ILib.imaging.volume import FloatArray
 
-FloatArray = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
 
 

@@ -14,18 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from SAMI2ILib.data.simulation.anatomy import (
-    Anatomy,
-    BoolArray,
-    FloatArray,
-    LabelArray,
-    crop,
-    upsample_half,
-)
+from SAMI2ILib.data.simulation.anatomy import Anatomy, LabelArray, crop, upsample_half
 from SAMI2ILib.data.simulation.fields import smooth_noise
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.errors import MissingError
 from SAMI2ILib.imaging import read_volume, reorient
+from SAMI2ILib.imaging.volume import BoolArray, FloatArray
 
 Shape = tuple[int, int, int]
 Triple = tuple[float, float, float]

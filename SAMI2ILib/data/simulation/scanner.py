@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from SAMI2ILib.data.simulation.anatomy import Anatomy
+from SAMI2ILib.data.simulation.anatomy import Anatomy, LabelArray
 from SAMI2ILib.data.simulation.deform import Deformation, rotation_matrix
 from SAMI2ILib.data.simulation.fields import apply_separable, linear_matrix, smooth_noise
 from SAMI2ILib.data.simulation.tissues import Tissue
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging import Grid
-
-FloatArray = NDArray[np.float32]
-LabelArray = NDArray[np.uint8]
+from SAMI2ILib.imaging.volume import FloatArray
 
 # Directions in which i, j and k grow; slices are stacked along k.
 ORIENTATIONS = {"axial": "LPS", "sagittal": "PSR", "coronal": "LSP"}

@@ -11,8 +11,7 @@ from SAMI2ILib.data.simulation.fields import smooth_noise
 from SAMI2ILib.data.simulation.lesions import Blob
 from SAMI2ILib.data.simulation.signal import Sequence as PulseSequence
 from SAMI2ILib.data.simulation.tissues import Tissue, TissueParameters
-
-FloatArray = NDArray[np.float32]
+from SAMI2ILib.imaging.volume import FloatArray
 
 # Relative change of T1, T2 and T2* where a voxel holds one standard deviation more free water.
 _WATER_STEP = 0.04

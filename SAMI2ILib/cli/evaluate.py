@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import name_list
+from SAMI2ILib.cli.option_values import check_subjects, name_list
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,14 +119,9 @@ def choose_subjects(args: argparse.Namespace, source: str, target: str) -> list[
     from SAMI2ILib.data.subjects import find_subjects
 
     found = find_subjects(args.subjects)
-    known = {subject.name for subject in found}
-    for flag, names in (("--only", args.only), ("--exclude", args.exclude)):
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise InputError(
-                f"{flag} names {', '.join(missing)}, which {args.subjects} does not hold.",
-                f"It holds {', '.join(sorted(known))}.",
-            )
+    known = sorted(subject.name for subject in found)
+    check_subjects("--only", args.only, known, args.subjects)
+    check_subjects("--exclude", args.exclude, known, args.subjects)
     chosen = [
         subject
         for subject in found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.about import SOFTWARE_NAME, VERSION
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import check_subjects
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def _choose(
     args: argparse.Namespace, dataset: "SliceDataset", source: str, target: str
 ) -> "list[SubjectSlices]":
     """The subjects asked for that have both contrasts."""
-    for flag, names in (("--only", args.only), ("--exclude", args.exclude)):
-        _check_names(flag, names, dataset)
+    check_subjects("--only", args.only, dataset.by_name, dataset.folder)
+    check_subjects("--exclude", args.exclude, dataset.by_name, dataset.folder)
     wanted = args.only or [subject.name for subject in dataset.split(args.split)]
     chosen = [
         pair.subject
@@ -142,7 +143,7 @@ def _teachers(
 
     parts = [name for name in names if name in SPLITS]
     persons = [name for name in names if name not in SPLITS]
-    _check_names("--lookup-table-from", persons, dataset)
+    check_subjects("--lookup-table-from", persons, dataset.by_name, dataset.folder)
     chosen = [
         pair.subject
         for pair in dataset.pairs(source, [target])
@@ -163,15 +164,6 @@ def _fit(teachers: "Sequence[SubjectSlices]", source: str, target: str) -> "Look
     return LookupTableSystem.fit(
         read_prepared_pair(subject, source, target) for subject in teachers
     )
-
-
-def _check_names(flag: str, names: Sequence[str], dataset: "SliceDataset") -> None:
-    missing = [name for name in names if name not in dataset.by_name]
-    if missing:
-        raise InputError(
-            f"{flag} names {', '.join(missing)}, which {dataset.folder} does not hold.",
-            f"It holds {', '.join(dataset.by_name)}.",
-        )
 
 
 def _warn_of_overlap(

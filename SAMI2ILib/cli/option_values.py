@@ -1,7 +1,8 @@
-"""What the texts of options mean: counts, lists of names, assignments."""
+"""What the texts of options mean: counts, lists of names, subjects, assignments."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from SAMI2ILib.errors import InputError
 
@@ -42,3 +43,23 @@ def read_assignments(texts: Iterable[str], flag: str, form: str = "NAME=FOLDER")
             raise InputError(f"{flag} {text}: expected {form}.", "Add the missing part.")
         assigned[key] = value
     return assigned
+
+
+def check_subjects(flag: str, names: Iterable[str], known: Collection[str], place: Path) -> None:
+    """Refuse names of subjects that are not there.
+
+    Args:
+        flag: The option that names them.
+        names: Its subjects.
+        known: Those that are there, in order.
+        place: Where they lie.
+
+    Raises:
+        InputError: Some are not known.
+    """
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InputError(
+            f"{flag} names {', '.join(missing)}, which {place} does not hold.",
+            f"It holds {', '.join(known)}.",
+        )

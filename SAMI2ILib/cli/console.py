@@ -104,7 +104,8 @@ class TextConsole(SilentConsole):
 
             self._stage = stage
             tqdm.monitor_interval = 0  # no thread of its own beside the work
-            self._bar = tqdm(total=total, desc=stage, file=sys.stderr, leave=False)
+            # No bar where nobody watches: in a log it would be one endless line.
+            self._bar = tqdm(total=total, desc=stage, file=sys.stderr, leave=False, disable=None)
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 

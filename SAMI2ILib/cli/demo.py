@@ -28,11 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Simulate or read a T1, translate it, and write volumes, records, figures and a picture."""
     from SAMI2ILib.evaluation.figures import Panels, save_figure
-    from SAMI2ILib.imaging.io import read_volume
+    from SAMI2ILib.imaging.io import check_readable, read_volume
     from SAMI2ILib.imaging.normalized import normalize_volume
     from SAMI2ILib.inference.back_ends import select_inference_device
     from SAMI2ILib.inference.output_files import check_output, output_path
 
+    if args.input is not None:
+        check_readable(args.input)
     device = select_inference_device(args.device)
     console.start(device.description, device.reason)
     simulated = args.input is None
@@ -49,9 +51,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
             metrics[target] = _measure(synthetic, truth, source_path.with_name("brain.nii.gz"))
         picture = args.output / f"demo-{target}.png"
         head = "simulated head" if simulated else source.name
-        save_figure(
-            Panels(source, synthetic, truth, "T1", target), picture, f"Synthetic {target}, {head}"
-        )
+        panels = Panels(source, synthetic, truth, "T1", target, truth_is="true")
+        save_figure(panels, picture, f"Synthetic {target}, {head}")
         console.say(str(picture))
     if metrics:
         _write_metrics(args.output / "metrics.json", metrics, console)

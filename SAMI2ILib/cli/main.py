@@ -47,8 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done; 1 internal error, disk full or network; 2 wrong usage or input;
         3 something is missing; 4 out of memory; 130 cancelled.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _make_parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        args = _make_parser().parse_args(arguments)
+        args = parser.parse_args(words)
     except SystemExit as stop:  # argparse has printed help, the version or the usage error
         return int(stop.code or 0)
     _print_every_letter()
@@ -72,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sami2i", description=f"{SOFTWARE_NAME}. {INTENDED_USE}")
+    parser = argparse.ArgumentParser(
+        prog="sami2i",
+        description=f"{SOFTWARE_NAME}. {INTENDED_USE}",
+        epilog="To begin with: sami2i translate my_T1.nii.gz -o results --target T2",
+    )
     parser.add_argument("--version", action="version", version=f"sami2i {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Translate one volume and write it with its sidecar."""
+    from SAMI2ILib.imaging.io import check_readable
     from SAMI2ILib.inference.output_files import (
         check_apart,
         check_output,
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         said.append(notice)
         console.warn(notice.code, notice.message)
 
+    check_readable(args.input)  # a slip of the pen must not wait for the model
     model, predictor = load_chosen(args, console)
     output = output_path(args.input, args.output, model.spec.target_contrast)
     check_output(output, args.input)

@@ -30,10 +30,11 @@ class Panels:
     Attributes:
         source: What went in; None leaves out its column.
         synthetic: What came out.
-        truth: The real target; None leaves out its column and that of the error.
+        truth: The target as it should be; None leaves out its column and that of the error.
         source_name: Contrast of the source, for the titles.
         target_name: Contrast of the target.
         uncertainty: In its own unit; None leaves out its column.
+        truth_is: What the truth is called: "real" for a scan, "true" for a simulated one.
     """
 
     source: Volume | None
@@ -42,6 +43,7 @@ class Panels:
     source_name: str = "T1"
     target_name: str = "T2"
     uncertainty: Volume | None = None
+    truth_is: str = "real"
 
 
 def save_figure(panels: Panels, path: Path, title: str = "") -> None:
@@ -117,7 +119,7 @@ def _columns(panels: Panels) -> list[_Panel]:
     columns.append(_Panel(f"synthetic {panels.target_name}", _cut(synthetic, box)))
     if panels.truth is not None:
         truth = _on_grid_of(first, panels.truth)
-        columns.append(_Panel(f"real {panels.target_name}", _cut(truth, box)))
+        columns.append(_Panel(f"{panels.truth_is} {panels.target_name}", _cut(truth, box)))
     if panels.uncertainty is not None:
         doubt = _cut(_on_grid_of(first, panels.uncertainty), box)
         largest = max(float(np.percentile(doubt.array_kji, _BRIGHTEST_DOUBT)), 1e-6)

@@ -51,9 +51,7 @@ def read_volume(path: str | os.PathLike[str], series_uid: str | None = None) -> 
         OutOfMemoryError: It does not fit into memory.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist.", "Check the path and its spelling.")
-    require_utf8(path)
+    check_readable(path)
     try:
         if path.is_dir():
             return from_itk(read_dicom_series(path, series_uid), path.resolve().name)
@@ -67,6 +65,24 @@ def read_volume(path: str | os.PathLike[str], series_uid: str | None = None) -> 
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}.", "Check its permissions."
         ) from error
+
+
+def check_readable(path: Path) -> None:
+    """Refuse a path that cannot be a volume, without reading it.
+
+    Raises:
+        InputError: Nothing is there, it is a file of another format or no regular one, or its
+            name is not UTF-8.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", "Check the path and its spelling.")
+    require_utf8(path)
+    if path.is_dir():
+        return
+    if not image_ending(path):
+        raise _not_an_image(path)
+    if not path.is_file():  # a pipe or a device would keep us waiting
+        raise InputError(f"{path.name} is not a regular file.", "Copy the image to a file.")
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str], called: str | None = None) -> None:
@@ -152,12 +168,7 @@ _CHECKS: dict[str, Callable[[Path], Position | None]] = {
 
 
 def _read_file(path: Path) -> Volume:
-    ending = image_ending(path)
-    if not ending:
-        raise _not_an_image(path)
-    if not path.is_file():  # a pipe or a device would keep us waiting
-        raise InputError(f"{path.name} is not a regular file.", "Copy the image to a file.")
-    position = _CHECKS[ending](path)
+    position = _CHECKS[image_ending(path)](path)
     with quiet_itk():
         volume = _read_with_itk(path)
     if position is None:
@@ -213,7 +224,10 @@ def _check_is_one_scalar_volume(reader: Any, name: str) -> None:
     sitk = simpleitk()
     size = reader.GetSize()
     if len(size) < 3:
-        raise InputError(f"{name} is {len(size)}D, but a 3D volume is needed.")
+        raise InputError(
+            f"{name} is {len(size)}D, but a 3D volume is needed.",
+            "Give the whole volume, not one slice of it.",
+        )
     if any(n > 1 for n in size[3:]):
         raise InputError(
             f"{name} is {len(size)}D ({' x '.join(map(str, size))}): a series of volumes.",

@@ -14,6 +14,11 @@ DEFAULT_ENDING = ".nii.gz"
 _BIDS_MARK = "_desc-synthetic_"
 # A header with its voxels in a second file becomes one file of the same family.
 _WRITTEN_AS = {".nhdr": ".nrrd", ".mhd": ".mha"}
+# Nobody means a folder by a name like these.
+_NOT_WRITTEN = (
+    ".dcm", ".ima", ".hdr", ".img", ".gz", ".mgh", ".mgz", ".mnc", ".png", ".jpg", ".jpeg",
+    ".tif", ".tiff", ".vtk", ".vti", ".gipl", ".zip", ".json",
+)  # fmt: skip
 
 
 def output_path(source: Path, output: Path, target: str) -> Path:
@@ -27,9 +32,20 @@ def output_path(source: Path, output: Path, target: str) -> Path:
     Returns:
         In a folder `<source>_synth-<target>` in the source's format, or the BIDS name
         `sub-X_desc-synthetic_<target>w` where the source has a BIDS name.
+
+    Raises:
+        InputError: The name is that of a file in a format that is not written.
     """
-    if image_ending(output) and not output.is_dir():
+    if output.is_dir():
+        return output / output_name(source, target)
+    if image_ending(output):
         return output
+    if output.name.lower().endswith(_NOT_WRITTEN):
+        raise InputError(
+            f"{output.name!r} cannot be written in this format.",
+            f"Name a folder, or a file that ends in {', '.join(WRITABLE_ENDINGS)}; "
+            "`sami2i export-dicom` makes DICOM of it.",
+        )
     return output / output_name(source, target)
 
 

@@ -26,8 +26,9 @@ def read_table(path: Path) -> dict[str, Any]:
         with Path(path).open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(
-            f"There is no training configuration {path}.", "Check the path."
+            f"The configuration {path} cannot be read: {reason}.", "Check the path."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error

@@ -120,12 +120,13 @@ def generator_config(config: TrainingConfig) -> GeneratorConfig:
 
 def _schedule(config: TrainingConfig) -> Iterator[Rule]:
     plan = config.optimization
-    budgets = [budget for budget in (getattr(plan, key) for key in BUDGET_KEYS) if budget]
-    yield (
-        "optimization.steps",
-        len(budgets) == 1 and budgets[0] > 0,
-        "above zero, or else another budget, and only one of " + ", ".join(BUDGET_KEYS),
-    )
+    budgets = [key for key in BUDGET_KEYS if getattr(plan, key)]
+    others = ", ".join(key for key in BUDGET_KEYS if key != "steps")
+    expected = f"above zero, or one of {others} in its place (--minutes 60 as a flag)"
+    if len(budgets) > 1:
+        expected = f"the only budget, or another one: there are {' and '.join(budgets)}"
+    is_positive = all(getattr(plan, key) > 0 for key in budgets)
+    yield "optimization.steps", len(budgets) == 1 and is_positive, expected
     inside = not plan.cpu_minutes or config.workers == 0
     yield "workers", inside, "0 with a budget in cpu_minutes: other processes are not counted"
     yield "optimization.batch", plan.batch >= 1, "at least 1"

@@ -72,6 +72,11 @@ def test_scan_of_nothing_is_no_head(value):
     assert "There is no head to see" in doubts(Volume(array, np.eye(4)))["not-a-head"]
 
 
+def test_few_voxels_are_not_called_constant():
+    array = np.random.default_rng(0).random((3, 3, 3))
+    assert "At 2 mm nothing stands out" in doubts(Volume(array, np.eye(4)))["not-a-head"]
+
+
 def test_not_a_head_is_told_no_more_of_what_it_shows():
     found = check_volume(shapes.noise(np.random.default_rng(0)), Expectation("T1", "present"))
     assert [notice.code for notice in found] == ["not-a-head"]

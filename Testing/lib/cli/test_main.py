@@ -84,7 +84,22 @@ def test_console_follows_the_progress_option(name, kind):
     assert type(open_console(name)) is kind
 
 
-def test_text_console_draws_progress_on_stderr_only(capsys):
+def test_without_words_the_commands_are_listed(sami2i):
+    outcome = sami2i()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert [command for command in main_module.COMMANDS if command not in outcome.err] == []
+
+
+def test_text_console_draws_no_bar_into_a_log(capsys):
+    console = TextConsole()
+    console.progress("translate", 1, 2)
+    console.progress("translate", 2, 2)
+    console.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_text_console_draws_progress_on_stderr_only(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = TextConsole()
     console.progress("translate", 1, 2)
     console.progress("translate", 2, 2)

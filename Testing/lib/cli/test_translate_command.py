@@ -140,6 +140,15 @@ def test_unknown_target_lists_what_there_is(sami2i, head_file, tmp_path):
     assert "FLAIR" in outcome.error_line
 
 
+@pytest.mark.parametrize("name", ["absent.nii.gz", "notes.txt"])
+def test_wrong_input_is_said_before_a_model_is_loaded(sami2i, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("SAMI2ILib.inference.model_loader.load_model", pytest.fail)
+    (tmp_path / "notes.txt").touch()
+    outcome = sami2i("translate", tmp_path / name, "-o", tmp_path / "o", "--target", "T2")
+    assert outcome.code == 2
+    assert name in outcome.error_line
+
+
 def test_missing_target_is_wrong_usage(sami2i, head_file, tmp_path):
     outcome = sami2i("translate", head_file, "-o", tmp_path / "o")
     assert outcome.code == 2

@@ -1,5 +1,7 @@
 """Pictures: the right way round, with and without a truth, refused where volumes do not match."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.io import imread
@@ -41,6 +43,16 @@ def test_picture_with_a_truth_is_wider_by_two_columns(panels, tmp_path):
     assert four.shape[0] == two.shape[0]
     assert four.shape[1] > 1.7 * two.shape[1]
     assert four[..., :3].std() > 20
+
+
+def test_truth_of_a_simulated_head_is_not_called_real(panels, tmp_path):
+    save_figure(panels, tmp_path / "real.png")
+    save_figure(replace(panels, truth_is="true"), tmp_path / "true.png")
+    real, true = imread(tmp_path / "real.png"), imread(tmp_path / "true.png")
+    rows, columns = np.nonzero((real != true).any(axis=2))
+    height, width = real.shape[:2]
+    assert rows.max() < 0.15 * height  # the title of the third of four columns, and nothing else
+    assert 0.4 * width < columns.min() <= columns.max() < 0.75 * width
 
 
 def test_picture_does_not_depend_on_the_orientation_of_the_array(panels, tmp_path):

@@ -48,6 +48,14 @@ def test_file_is_named_after_its_source_in_its_format(source, output, expected):
     assert output_path(Path(source), Path(output), "T2") == Path(expected)
 
 
+@pytest.mark.parametrize("name", ["head.dcm", "head.IMG", "head.mgz", "T2.png", "head.nii.zip"])
+def test_file_of_another_format_is_no_folder(name, tmp_path):
+    with pytest.raises(InputError, match="cannot be written in this format"):
+        output_path(Path("head.nii"), tmp_path / name, "T2")
+    (tmp_path / name).mkdir()
+    assert output_path(Path("head.nii"), tmp_path / name, "T2").parent == tmp_path / name
+
+
 def test_folder_with_an_image_ending_is_a_folder(tmp_path):
     (tmp_path / "x.nii").mkdir()
     path = output_path(Path("head.nii"), tmp_path / "x.nii", "T2")

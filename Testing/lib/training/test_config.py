@@ -50,9 +50,10 @@ def test_recipe_is_read_with_its_defaults(recipe):
         ({"data": ["folder"]}, r"'data\[0\]' in the configuration must be a table"),
         ({"data": [{"name": "a", "weight": 0}]}, "'data.weight'"),
         ({"data": [{"weight": 1}]}, r"lacks a required key: one of name.* in data\[0\]"),
-        ({"optimization": {"steps": 0}}, "'optimization.steps'"),
-        ({"optimization": {"steps": 5, "minutes": 5}}, "'optimization.steps'"),
-        ({"optimization": {"minutes": 5, "cpu_minutes": 5}}, "only one of steps, epochs, minutes"),
+        ({"optimization": {"steps": 0}}, "'optimization.steps'.*one of epochs, minutes, cpu_min"),
+        ({"optimization": {"steps": -1}}, "'optimization.steps'.*above zero"),
+        ({"optimization": {"steps": 5, "minutes": 5}}, "only budget.*there are steps and minutes"),
+        ({"optimization": {"minutes": 5, "cpu_minutes": 5}}, "there are minutes and cpu_minutes"),
         ({"optimization": {"cpu_minutes": 5}, "workers": 1}, "'workers'.*0 with a budget in cpu"),
         ({"optimization": {"steps": 5, "crop": 96}}, "'optimization.crop'.*multiple of 64"),
         ({"optimization": {"steps": 5, "batch": 0}}, "'optimization.batch'"),
@@ -140,7 +141,7 @@ def test_recipe_that_is_no_toml_is_refused(tmp_path):
 
 
 def test_missing_recipe_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"no training configuration .*no\.toml"):
+    with pytest.raises(InputError, match=r"configuration .*no\.toml cannot be read"):
         read_config(tmp_path / "no.toml")
 
 

@@ -22,8 +22,8 @@ SOURCE_REFERENCE = "SAMI2I.Source"
 ERROR_MAP_ATTRIBUTE = "SAMI2I.ErrorMap"
 UNCERTAINTY_ATTRIBUTE = "SAMI2I.Uncertainty"
 
-# Fields of a `result` event that name files of the run's own folder.
-_PATHS = ("output", "sidecar", "uncertainty")
+# Fields of a `result` event that speak of files in the run's own folder.
+_PATHS = ("output", "sidecar", "uncertainty", "volume")
 
 # How far voxel positions of the result may be from the source's.
 _POSITION_TOLERANCE_MM = 1e-3

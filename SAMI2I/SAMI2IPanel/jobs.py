@@ -17,6 +17,7 @@ from SAMI2IPanel.child_process import ChildProcess
 from SAMI2IPanel.i18n import _
 from SAMI2IPanel.private_folder import makePrivateFolder, removeFolder
 from SAMI2IPanel.protocol import Failure, Outcome, PanelError
+from SAMI2IPanel.saved_files import writeSidecar
 
 LOG_NAME = "SAMI2I-last-failure.log"
 
@@ -222,6 +223,7 @@ class MeasureJob(Job):
 
     def _prepare(self, folder: Path) -> list[str]:
         self._geometry = writeVolume(self._synthetic, folder / "synthetic.nrrd")
+        writeSidecar(self._synthetic, folder / "synthetic.nrrd")
         writeVolume(self._real, folder / "real.nrrd")
         self._errorMap = folder / "error.nrrd"
         words = ["compare", str(folder / "synthetic.nrrd"), str(folder / "real.nrrd")]

@@ -119,12 +119,11 @@ class Panel(VTKObservationMixin):
 
     def onMeasure(self, _checked: bool = False) -> None:
         """Measure the result against the real volume."""
-        chosen = self.parameters
+        pair = self.compare.pair
         self.compare.showScores(None)
         job = MeasureJob(
-            chosen.resultVolume, chosen.referenceVolume, chosen.alignReference,
-            self.run.showEvent, lambda outcome: self._onMeasured(job, outcome),
-        )  # fmt: skip
+            *pair, self.run.showEvent, lambda outcome: self._onMeasured(job, pair, outcome)
+        )
         self._start(job, _("the measurement"))
 
     def onCheck(self, _checked: bool = False) -> None:
@@ -179,17 +178,19 @@ class Panel(VTKObservationMixin):
                 "wrong as well."
             )
             done += " " + text.format(name=doubt.GetName())
+        if output is not None:
+            self.compare.showScores(None)  # they may be of the voxels that it had before
         self._finish(outcome, done, job.warnings)
         if output is not None:
             self.parameters.resultVolume = output
             views.showAlone(output)
 
-    def _onMeasured(self, job: MeasureJob, outcome: Outcome) -> None:
+    def _onMeasured(self, job: MeasureJob, pair: Any, outcome: Outcome) -> None:
         error = job.nodes.get("error")
         done = _("Measured; the error map is {name}.").format(name=error.GetName()) if error else ""
-        self._finish(outcome, done)
         if outcome.succeeded:
-            self.compare.showScores(outcome.result)
+            self.compare.showScores(outcome.result, pair)
+        self._finish(outcome, done)
 
     def _runStoreCommand(self, arguments: list[str], name: str) -> None:
         self._start(CommandJob(arguments, self.run.showEvent, self._onStoreChanged), name)

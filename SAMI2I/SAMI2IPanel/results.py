@@ -136,7 +136,17 @@ def syntheticNodeName(sourceName: str, target: str) -> str:
 def _nodeToFill(output: Any, name: str) -> Any:
     scene = slicer.mrmlScene
     if output is not None and scene.IsNodePresent(output):
-        if "synth" not in output.GetName().lower():
+        if "synth" not in output.GetName().lower() or _isNamedForEarlierResult(output, name):
             output.SetName(scene.GenerateUniqueName(name))
         return output
     return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+
+
+def _isNamedForEarlierResult(node: Any, name: str) -> bool:
+    """Whether a node still has the name that we gave it for another source or target."""
+    source = node.GetAttribute("SAMI2I.SourceNode")
+    target = node.GetAttribute(TARGET_ATTRIBUTE)
+    if not (source and target):
+        return False
+    given = syntheticNodeName(source, target)
+    return given != name and node.GetName().startswith(given)

@@ -78,13 +78,15 @@ def writeSidecar(node: Any, path: Path) -> str:
     from SAMI2ILib.atomic import write_text
     from SAMI2ILib.errors import Sami2iError
     from SAMI2ILib.inference.output_files import is_synthetic_record, sidecar_path
+    from SAMI2ILib.weights import file_sha256
 
     sidecar = sidecar_path(path)
     if sidecar.exists() and not is_synthetic_record(sidecar):
         return _("{name} belongs to something else.").format(name=sidecar.name)
     try:
-        write_text(json.dumps(recordOf(node), indent=2, ensure_ascii=False) + "\n", sidecar)
-    except Sami2iError as error:
+        record = recordOf(node) | {"volume": {"file": path.name, "sha256": file_sha256(path)}}
+        write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", sidecar)
+    except (Sami2iError, OSError) as error:
         return str(error)
     return ""
 

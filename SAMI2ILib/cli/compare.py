@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Compare two volumes and say the figures."""
     from SAMI2ILib.evaluation.compare import check_is_image, compare_volumes, describe_error_map
     from SAMI2ILib.imaging.io import read_volume
-    from SAMI2ILib.inference.output_files import check_output
+    from SAMI2ILib.inference.output_files import check_output, read_record, sidecar_path
     from SAMI2ILib.inference.saving import save_with_record
 
     console.start("CPU", "a comparison needs no other device")
@@ -37,6 +37,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         for path in (args.synthetic, args.real):
             check_output(args.error_map, path)
     check_is_image(args.synthetic)
+    if args.synthetic.is_file() and read_record(sidecar_path(args.synthetic)) is None:
+        console.warn(
+            "no-record",
+            f"{args.synthetic.name} has no record beside it that says that it is synthetic: it is "
+            "measured as a volume in [0, 1000].",
+        )
     console.progress("read", 0, 1)
     synthetic, real = read_volume(args.synthetic), read_volume(args.real)
     console.progress("measure", 0, 1)

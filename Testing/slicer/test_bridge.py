@@ -232,6 +232,20 @@ def test_chosen_output_is_filled_and_renamed_unless_its_name_says_synthetic(make
         assert chosen.GetName() == expected
 
 
+def test_filled_output_is_not_called_after_an_earlier_target_or_source(make_volume, result_of):
+    from SAMI2IPanel.results import addSynthetic
+
+    path, geometry = result_of(make_volume())
+    output = addSynthetic(path, RECORD, geometry)
+    addSynthetic(path, RECORD | {"target_contrast": "PD"}, geometry, output)
+    assert output.GetName() == "head_synth-PD"
+    other, place = result_of(make_volume(name="other"))
+    addSynthetic(other, RECORD, place, output)
+    assert output.GetName() == "other_synth-T2"
+    addSynthetic(other, RECORD, place, output)
+    assert output.GetName() == "other_synth-T2"
+
+
 def test_earlier_marks_do_not_survive_in_a_node_that_is_filled_again(make_volume, result_of):
     from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE
     from SAMI2IPanel.results import addSynthetic

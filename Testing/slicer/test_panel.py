@@ -230,6 +230,20 @@ def test_measure_says_what_it_needs(choose, load_sample):
     assert problem(referenceVolume=scan).startswith("PSNR, SSIM and NRMSE")
 
 
+def test_scores_go_when_something_else_is_chosen(choose, load_sample):
+    synthetic, scan = load_sample(name="result"), load_sample("T2")
+    synthetic.SetAttribute("SAMI2I.Synthetic", "true")
+    scores = {"psnr": 20.0, "ssim": 0.9, "nrmse": 0.25}
+    result = {"head": scores, "full_field": scores, "covered": 1.0, "registration": None}
+    for change in ({"referenceVolume": None}, {"resultVolume": None}, {"alignReference": True}):
+        panel = choose(resultVolume=synthetic, referenceVolume=scan, alignReference=False)
+        panel.compare.showScores(result, panel.compare.pair)
+        panel.update()
+        assert panel.ui.scoresLabel.visible
+        choose(**change)
+        assert not panel.ui.scoresLabel.visible
+
+
 def test_scores_say_how_the_real_volume_was_moved(panel):
     from SAMI2IPanel.sections.compare import scoresHtml
 

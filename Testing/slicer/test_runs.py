@@ -181,6 +181,7 @@ def test_apply_compare_measure_and_apply_again(slicerHost, start, finish, load_s
     panel.ui.measureButton.click()
     finish(panel)
     assert "in the head" in panel.ui.scoresLabel.text, panel.ui.messageLabel.text
+    assert panel.ui.messageLabel.text == "Measured; the error map is head_T1_synth-T2_error."
     error = slicer.util.getNode("head_T1_synth-T2_error")
     assert isSynthetic(error)
     values = slicer.util.arrayFromVolume(error)
@@ -194,7 +195,8 @@ def test_apply_compare_measure_and_apply_again(slicerHost, start, finish, load_s
     before = len(traces.nodes)
     panel.ui.applyButton.click()
     finish(panel)
-    assert panel.ui.messageLabel.text.startswith("Done: head_T1_synth-T2.")
+    assert panel.ui.messageLabel.text.startswith("Done: head_T1_synth-PD.")
+    assert not panel.ui.scoresLabel.visible  # they were of the T2
     assert result.GetAttribute("SAMI2I.TargetContrast") == "PD"
     assert len(traces.nodes) == before
     assert panel.ui.progressBar.visible is False

@@ -1,5 +1,6 @@
 """The record beside what Slicer saves and exports: for synthetic volumes, and for nothing else."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -51,6 +52,13 @@ def export(node, path):
     )
 
 
+def with_volume(folder, ending, name="head_synth-T2"):
+    """The record, with the file that it lies beside."""
+    path = folder / f"{name}{ending}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return RECORD | {"volume": {"file": path.name, "sha256": digest}}
+
+
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd"])
 @pytest.mark.parametrize("write", [save, export])
 def test_record_lies_beside_a_file_that_cannot_hold_it(make_node, tmp_path, write, ending):
@@ -58,12 +66,13 @@ def test_record_lies_beside_a_file_that_cannot_hold_it(make_node, tmp_path, writ
 
     write(make_node(), tmp_path / f"head_synth-T2{ending}")
     assert names_in(tmp_path) == ["head_synth-T2.json", f"head_synth-T2{ending}"]
-    assert read_record(tmp_path / "head_synth-T2.json") == RECORD
+    assert read_record(tmp_path / "head_synth-T2.json") == with_volume(tmp_path, ending)
 
 
 def test_saved_under_any_name_it_is_known_by_its_node(make_node, tmp_path):
     save(make_node(), tmp_path / "anything.nii.gz")
-    assert json.loads((tmp_path / "anything.json").read_text()) == RECORD
+    record = json.loads((tmp_path / "anything.json").read_text())
+    assert record == with_volume(tmp_path, ".nii.gz", "anything")
 
 
 def test_scene_holds_the_record_itself(slicerHost, make_node, tmp_path):
@@ -105,7 +114,8 @@ def test_error_map_says_what_it_is(make_node, tmp_path):
 def test_record_of_an_earlier_save_is_replaced(make_node, tmp_path):
     (tmp_path / "x.json").write_text('{"synthetic": true, "old": 1}')
     save(make_node(), tmp_path / "x.nii.gz")
-    assert json.loads((tmp_path / "x.json").read_text()) == RECORD
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert record == with_volume(tmp_path, ".nii.gz", "x")
 
 
 def test_json_of_somebody_else_is_kept_and_the_user_is_told(slicerHost, make_node, tmp_path):

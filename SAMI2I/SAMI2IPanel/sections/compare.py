@@ -29,6 +29,7 @@ class CompareSection:
 
     def __init__(self, ui: Any, parameters: Callable[[], Any]) -> None:
         self._ui, self._parameters = ui, parameters
+        self._scored: Any = None
         ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", SYNTHETIC_ATTRIBUTE, "true")
         ui.sideBySideButton.connect("clicked(bool)", self.onSideBySide)
         ui.blendButton.connect("clicked(bool)", self.onBlend)
@@ -43,9 +44,17 @@ class CompareSection:
         made = result.GetNodeReference(SOURCE_REFERENCE) if result else None
         return made or parameters.inputVolume
 
+    @property
+    def pair(self) -> tuple[Any, Any, bool]:
+        """What a measurement would be of: result, real volume, whether they are aligned."""
+        chosen = self._parameters()
+        return chosen.resultVolume, chosen.referenceVolume, chosen.alignReference
+
     def update(self, busy: bool) -> None:
         """Offer what can be done with the chosen volumes."""
         parameters = self._parameters()
+        if self._scored not in (None, self.pair):
+            self.showScores(None)
         result, reference = parameters.resultVolume, parameters.referenceVolume
         for button in (self._ui.sideBySideButton, self._ui.blendButton):
             button.enabled = result is not None and self.source is not None
@@ -56,8 +65,14 @@ class CompareSection:
             "PSNR, SSIM and NRMSE of the result against the real volume, and a map of the errors."
         )
 
-    def showScores(self, result: dict[str, Any] | None) -> None:
-        """Show the figures of a measurement; None takes them away."""
+    def showScores(self, result: dict[str, Any] | None, pair: Any = None) -> None:
+        """Show the figures of a measurement until something else is chosen.
+
+        Args:
+            result: Of `sami2i compare`; None takes the figures away.
+            pair: What was measured.
+        """
+        self._scored = pair if result else None
         self._ui.scoresLabel.text = scoresHtml(result) if result else ""
         self._ui.scoresLabel.visible = result is not None
 

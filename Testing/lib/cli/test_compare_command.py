@@ -38,6 +38,14 @@ def test_text_says_what_was_measured(sami2i, pair):
     assert "the real scan was moved by 0.0 mm" in outcome.out
 
 
+def test_volume_that_does_not_say_it_is_synthetic_is_measured_with_a_warning(sami2i, pair):
+    outcome = sami2i("compare", *pair)
+    assert outcome.code == 0
+    assert "warning (no-record): synthetic.nii.gz has no record" in outcome.err
+    pair[0].with_name("synthetic.json").write_text('{"synthetic": true}')
+    assert "warning" not in sami2i("compare", *pair).err
+
+
 def test_error_map_does_not_replace_a_scan(sami2i, pair):
     before = pair[1].read_bytes()
     outcome = sami2i("compare", *pair, "--error-map", pair[1])

@@ -9,6 +9,7 @@ from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
 
 if TYPE_CHECKING:
+    from SAMI2ILib.checks import Checks
     from SAMI2ILib.imaging.volume import Volume
     from SAMI2ILib.inference.device import Device
 
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     for target in TARGETS:
         path = output_path(source_path, args.output, target)
         check_output(path, source_path)
-        synthetic = _translate(source_path, target, device, path, console)
+        # What was just simulated is known to be a head: the checks are for scans.
+        checks: Checks = "off" if simulated else "warn"
+        synthetic = _translate(source_path, target, device, path, console, checks)
         truth = None
         if simulated:
             truth = normalize_volume(read_volume(source_path.with_name(f"{target}.nii.gz"))).volume
@@ -78,7 +81,12 @@ def _simulate(folder: Path, console: Console) -> Path:
 
 
 def _translate(
-    source_path: Path, target: str, device: "Device", path: Path, console: Console
+    source_path: Path,
+    target: str,
+    device: "Device",
+    path: Path,
+    console: Console,
+    checks: "Checks",
 ) -> "Volume":
     """Translate with the default model, save volume and record; give the result in [0, 1]."""
     from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
@@ -94,7 +102,9 @@ def _translate(
         model.spec.preprocessing.slice_shape,
         on_notice=lambda notice: console.warn(notice.code, notice.message),
     )
-    saved = translate_file(source_path, path, model, predictor, on_progress=console.progress)
+    saved = translate_file(
+        source_path, path, model, predictor, on_progress=console.progress, checks=checks
+    )
     for notice in saved.translation.notices:
         console.warn(notice.code, notice.message)
     console.say(str(path))

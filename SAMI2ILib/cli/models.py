@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HELP = "The models on this computer: list, describe, add, remove, verify, download."
 
 # Short names keep the table within a terminal's width; `info` shows the rest.
-_TITLE_WIDTH = 48
+_TITLE_WIDTH = 56
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

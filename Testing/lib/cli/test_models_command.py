@@ -113,7 +113,7 @@ def test_list_shows_models_and_damaged_files(run, private_store, make_file):
     (private_store / "broken.safetensors").write_bytes(b"x")
     _code, console = run("list")
     lines = console.text.splitlines()
-    assert lines[0] == f"long        T1 to T2  unet  user  {'t' * 45}..."
+    assert lines[0] == f"long        T1 to T2  unet  user  {'t' * 53}..."
     assert lines[1] == "mine-t1-t2  T1 to T2  unet  user  My own model"
     assert lines[2].startswith("damaged (user): The file ")
 

@@ -4,7 +4,8 @@
 #   make demo PYTHON=python3.12         choose the Python that makes .venv
 #   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
 #   make fuzz CASES=100000              read so many hostile files (default 20,000)
-#   make screenshots                    take the pictures of the Slicer panel again, two for Resources/
+#   make screenshots                    take the pictures of the Slicer panel again, three for Resources/
+#   make pictures REAL=scans            draw the pictures of translations in Resources/ again
 #   make models REAL=pairs LABELS=maps  train the bundled models again: hours; see below
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
 REQUIREMENTS := SAMI2ILib/assets/requirements
 
-.PHONY: demo test test-slow fuzz screenshots models lint format clean
+.PHONY: demo test test-slow fuzz screenshots pictures models lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
@@ -31,6 +32,9 @@ fuzz: $(VENV)/.installed-test
 
 screenshots: $(VENV)/.installed-test
 	$(BIN)/python -m Testing.slicer.screenshots -o out/screenshots --resources
+
+pictures: $(VENV)/.installed-test
+	$(BIN)/python -m Testing.pictures -o Resources $(if $(REAL),--real "$(REAL)")
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

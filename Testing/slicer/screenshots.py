@@ -3,8 +3,8 @@
     python -m Testing.slicer.screenshots -o out/screenshots [--input T1.nii.gz] [--resources]
 
 The panel runs on the test host with a real child process and the bundled models. Without --input it
-translates the sample head. --resources puts the two pictures of the README under Resources/ as
-well, of the sample head alone: a sagittal slice of a person's head shows the face.
+translates the sample head. --resources puts the pictures of README and tutorial under Resources/
+as well, of the sample head alone: a sagittal slice of a person's head shows the face.
 """
 
 import argparse
@@ -83,21 +83,21 @@ def compress(path: Path) -> Path:
 
 
 def photographStates(
-    photographer: Photographer, source: Path, reference: Path | None
+    photographer: Photographer, name: str, source: Path, reference: Path | None
 ) -> list[Path]:
-    """Take the states of one session; give the pictures for the README."""
+    """Take the states of one session with a head of this name; give those for the documents."""
     import slicer
 
     photographer.open()
     photographer.take("fresh")
     panel = photographer.panel
-    panel.parameters.inputVolume = slicer.util.loadVolume(str(source), {"name": "head_T1"})
+    panel.parameters.inputVolume = slicer.util.loadVolume(str(source), {"name": f"{name}_T1"})
     photographer.take("ready")
     photographer.apply()
     photographer.take("running")
     photographer.finish()
     if reference is not None:
-        scan = slicer.util.loadVolume(str(reference), {"name": "head_T2", "show": False})
+        scan = slicer.util.loadVolume(str(reference), {"name": f"{name}_T2", "show": False})
         panel.parameters.referenceVolume = scan
         slicer.app.processEvents()
         panel.ui.measureButton.click()
@@ -106,7 +106,7 @@ def photographStates(
     panel.ui.blendButton.click()
     pictures.append(photographer.takeSlices("blended"))
     panel.ui.aloneButton.click()
-    photographer.takeSlices("synthetic")
+    pictures.append(photographer.takeSlices("synthetic"))
     photographer.apply()
     os.kill(panel.logic.job.processId, signal.SIGKILL)
     photographer.finish()
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--input", type=Path, help="a T1 instead of the sample head")
     parser.add_argument("--reference", type=Path, help="the real T2 of that head")
     parser.add_argument(
-        "--resources", action="store_true", help="put two pictures under Resources/ as well"
+        "--resources", action="store_true", help="put three pictures under Resources/ as well"
     )
     args = parser.parse_args()
     if args.input and args.resources:
@@ -145,7 +145,9 @@ def main() -> int:
     host = start()
     with host.catching():
         photographer = Photographer(host, args.output)
-        pictures = photographStates(photographer, source, args.reference or sample)
+        # The sample is called as Slicer's Sample Data calls it.
+        name = "head" if args.input else "SimulatedHead"
+        pictures = photographStates(photographer, name, source, args.reference or sample)
         photographMissingPackages(host, photographer, args.output)
         host.reset()
     for path in pictures if args.resources else []:

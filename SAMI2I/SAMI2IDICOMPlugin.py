@@ -70,7 +70,7 @@ class SAMI2IDICOMPlugin:
     """How Slicer finds the plugin: a hidden module that registers it."""
 
     def __init__(self, parent: Any) -> None:
-        parent.title = "SAM-I2I DICOM Plugin"
+        parent.title = _("SAM-I2I DICOM Plugin")
         parent.categories = ["Developer Tools.DICOM Plugins"]
         parent.contributors = ["The SAM-I2I for 3D Slicer developers"]
         parent.helpText = _("Exports synthetic volumes from Slicer's DICOM export dialog.")

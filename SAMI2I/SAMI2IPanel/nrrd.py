@@ -8,6 +8,7 @@ import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SAMI2IPanel.i18n import _
 from SAMI2IPanel.protocol import PanelError
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ def writeNrrd(path: Path, arrayKji: "np.ndarray", ijkToRas: "np.ndarray") -> Non
 
     code = arrayKji.dtype.str[1:]
     if code not in _TYPES:
-        raise PanelError(f"Voxels of type {arrayKji.dtype} cannot be translated.")
+        raise PanelError(
+            _("Voxels of type {kind} cannot be translated.").format(kind=arrayKji.dtype),
+            _("Change their type in the module Cast Scalar Volume."),
+        )
     matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(ijkToRas, dtype=np.float64)
     directions = " ".join(_vector(matrix[:3, axis]) for axis in range(3))
     header = [
@@ -92,7 +96,11 @@ def readNrrd(path: Path) -> "tuple[np.ndarray, np.ndarray]":
         matrix = np.eye(4)
         matrix[:3] = np.diag(signs) @ np.array(columns).T
     except (KeyError, ValueError, EOFError, OSError) as error:
-        raise PanelError(f"The file {path.name} is damaged or no volume ({error}).") from error
+        raise PanelError(
+            _("The file {name} is damaged or no volume ({error}).").format(
+                name=path.name, error=error
+            )
+        ) from error
     return array, matrix
 
 

@@ -177,7 +177,8 @@ class RunRecord:
             return self._error
         if crashed or exitCode != 0:
             # Slicer's launcher ends normally with a code of its own when its child has crashed.
-            ending = _("it crashed or was ended from outside") if crashed else f"code {exitCode}"
+            code = _("code {code}").format(code=exitCode)
+            ending = _("it crashed or was ended from outside") if crashed else code
             text = _("The process that does the work ended unexpectedly: {ending}.")
             return Failure(
                 f"{text.format(ending=ending)} {self._lastError}".strip(),

@@ -56,7 +56,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         said.append(notice)
         console.warn(notice.code, notice.message)
 
-    check_readable(args.input)  # a slip of the pen must not wait for the model
+    # A slip of the pen must not wait for the model, which may say the target and so the name.
+    check_readable(args.input)
+    if output_path(args.input, args.output, args.target or "") == args.output:
+        check_output(args.output, args.input)
     model, predictor = load_chosen(args, console)
     output = output_path(args.input, args.output, model.spec.target_contrast)
     check_output(output, args.input)

@@ -23,6 +23,7 @@ _SAFETY_MM = 1.5  # partial volume at the skin
 _ZERO = 1e-3
 _SHELL_MM = 4.0
 _MASKED_SHARE = 0.1
+_LARGEST = 1e9  # Otsu's products of squares would leave float32 far beyond it
 
 
 def find_foreground(volume: Volume) -> BoolArray:
@@ -58,6 +59,8 @@ def find_foreground(volume: Volume) -> BoolArray:
             "Give a magnitude image; air should be near 0 and tissue above it.",
         )
     bright = float(np.percentile(positive, 99.5))
+    if bright > _LARGEST:
+        array_kji, bright = array_kji / np.float32(bright), 1.0
     spacing_kji = order.apply_to_grid(volume.grid).spacing_mm[::-1]
     head = _find_head(array_kji, bright, spacing_kji)
     return np.ascontiguousarray(order.undo(head))

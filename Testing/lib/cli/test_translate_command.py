@@ -149,6 +149,17 @@ def test_wrong_input_is_said_before_a_model_is_loaded(sami2i, tmp_path, monkeypa
     assert name in outcome.error_line
 
 
+@pytest.mark.parametrize("name", ["head.nii.gz", "head.dcm"])
+def test_wrong_output_is_said_before_a_model_is_loaded(
+    sami2i, head_file, monkeypatch, name, tmp_path
+):
+    monkeypatch.setattr("SAMI2ILib.inference.model_loader.load_model", pytest.fail)
+    output = head_file if name == "head.nii.gz" else tmp_path / name
+    outcome = sami2i("translate", head_file, "-o", output, "--target", "T2")
+    assert outcome.code == 2
+    assert "-o" in outcome.error_line or "cannot be written" in outcome.error_line
+
+
 def test_missing_target_is_wrong_usage(sami2i, head_file, tmp_path):
     outcome = sami2i("translate", head_file, "-o", tmp_path / "o")
     assert outcome.code == 2

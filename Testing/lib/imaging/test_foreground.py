@@ -72,6 +72,13 @@ def test_the_scale_of_intensities_does_not_matter(make_grid, head):
     assert dice(find_foreground(small), find_foreground(volume)) > 0.999
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_near_the_end_of_float32_do_not_overflow(make_grid, head):
+    volume, _ = head(make_grid((60, 70, 64), spacing=(3, 3, 3)))
+    huge = volume.with_array(volume.array_kji * np.float32(2.0**100))
+    assert dice(find_foreground(huge), find_foreground(volume)) > 0.999
+
+
 def test_a_single_slice_has_a_foreground(make_grid, head):
     volume, truth = head(make_grid((180, 220, 1), spacing=(1, 1, 5)))
     assert dice(find_foreground(volume), truth) > 0.95

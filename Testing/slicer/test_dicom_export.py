@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from Testing.slicer.conftest import MODULE
 from Testing.slicer.test_bridge import OBLIQUE, RECORD
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -180,6 +181,7 @@ def plugin(slicerHost, monkeypatch):
     library.DICOMPlugin = type("DICOMPlugin", (), {"__init__": lambda self: None})
     monkeypatch.setitem(sys.modules, "DICOMLib", library)
     monkeypatch.delitem(sys.modules, "SAMI2IDICOMPlugin", raising=False)
+    monkeypatch.syspath_prepend(MODULE.parent)  # a test that closed the module has taken it away
     monkeypatch.setattr(slicer, "qSlicerDICOMExportable", Exportable, raising=False)
     monkeypatch.setattr(slicer.modules, "dicomPlugins", {}, raising=False)
     import SAMI2IDICOMPlugin

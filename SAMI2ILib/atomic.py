@@ -161,8 +161,9 @@ def make_folder(folder: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes have left in a folder; call it before writing there.
 
-    A temporary file or folder of ours goes if its process ran on this machine and is gone, or if
-    nothing has touched it for a day. What cannot be removed stays.
+    A temporary file or folder of ours goes if its process ran on this machine and is gone, or, of
+    a process that cannot be asked for, if nothing has touched it for a day. What cannot be removed
+    stays.
 
     Args:
         folder: Need not exist.
@@ -179,8 +180,8 @@ def remove_leftovers(folder: Path) -> None:
 
 def _is_leftover(path: Path) -> bool:
     owner = re.match(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-(\d+)-", path.name)
-    if owner and owner[1] == this_place() and not is_alive(int(owner[2])):
-        return True
+    if owner and owner[1] == this_place() and sys.platform != "win32":
+        return not is_alive(int(owner[2]))  # whatever the clock says
     try:
         return time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS
     except OSError:

@@ -12,6 +12,12 @@ BackEndFacts = dict[str, str | float | None]
 
 PROGRESS_CHOICES = ("text", "json", "none")
 
+# A name of a file may hold anything: what a terminal obeys, and what turns the order of letters.
+_SPELLED_OUT = {
+    **{code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+}
+
 
 class Console(Protocol):
     """What every command may say; `open_console` makes one."""
@@ -49,7 +55,7 @@ class SilentConsole:
 
     def say(self, text: str) -> None:
         """Print a result to stdout."""
-        print(text, flush=True)  # noqa: T201
+        print(text.translate(_SPELLED_OUT), flush=True)  # noqa: T201
 
     def note(self, text: str) -> None:
         """Say nothing."""
@@ -58,8 +64,8 @@ class SilentConsole:
         """Say nothing."""
 
     def warn(self, code: str, message: str) -> None:
-        """Print a warning to stderr: doubts are said in every mode."""
-        _print_to_stderr(f"warning ({code}): {message}")
+        """Print one line to stderr: doubts are said in every mode."""
+        _print_to_stderr(f"warning ({code}): {_one_line(message)}")
 
     def result(self, fields: dict[str, Any]) -> None:
         """Say nothing: `say` has said it."""
@@ -190,6 +196,6 @@ def _print_to_stderr(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(text.translate(_SPELLED_OUT), file=sys.stderr, flush=True)  # noqa: T201
     except (OSError, ValueError):
         return

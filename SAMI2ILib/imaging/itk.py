@@ -1,5 +1,7 @@
 """SimpleITK, imported when it is first needed and kept quiet."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,13 +51,23 @@ def require_utf8(path: Path) -> None:
     """Refuse a path that SimpleITK cannot take: it would end the whole process.
 
     Raises:
-        InputError: The path is not UTF-8, as names are that an old system wrote in its own letters.
+        InputError: The path is not UTF-8, as names are that an old system wrote in its own letters,
+            or Python takes paths for something else than UTF-8.
     """
     try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        shown = path.name.encode("utf-8", "backslashreplace").decode()
+        is_utf8 = os.fsencode(path).decode("utf-8") == str(path)
+    except UnicodeError:
+        is_utf8 = False
+    if is_utf8:
+        return
+    shown = path.name.encode("utf-8", "backslashreplace").decode()
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
         raise InputError(
-            f"The path of {shown!r} holds letters that are not UTF-8.",
-            "Rename the file, or the folder that it is in.",
-        ) from error
+            f"The path of {shown!r} is read as {encoding}, as the locale says, and not as UTF-8.",
+            "Set the environment variable PYTHONUTF8=1, or choose a UTF-8 locale.",
+        )
+    raise InputError(
+        f"The path of {shown!r} holds letters that are not UTF-8.",
+        "Rename the file, or the folder that it is in.",
+    )

@@ -66,7 +66,11 @@ FAULTS = {
     "clock": Fault(
         "clock set back or forward, files from the future", "same voxels, nothing removed", "0"
     ),
-    "locale": Fault("ASCII locale and output encoding", "same voxels, names kept", "0"),
+    "locale": Fault(
+        "ASCII locale and output encoding, decimal comma",
+        "same voxels, names kept; a locale in which paths are not UTF-8 is said",
+        "0 or 2",
+    ),
     "non-ascii-path": Fault(
         "letters of any script, names that are not UTF-8",
         "names kept; one that is not UTF-8 is refused, as ITK would end the process",

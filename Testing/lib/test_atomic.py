@@ -142,6 +142,19 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["x", "y", "z"]
 
 
+@pytest.mark.fault("clock")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say which processes live")
+def test_clock_that_jumps_ahead_takes_nothing_from_a_living_process(tmp_path, monkeypatch):
+    right = time.time
+    with atomic_path(tmp_path / "x") as temporary, atomic_folder(tmp_path / "y") as staged:
+        temporary.write_text("half")
+        monkeypatch.setattr(time, "time", lambda: right() + 60 * 365 * 86400)
+        remove_leftovers(tmp_path)
+        assert temporary.read_text() == "half"
+        (staged / "z").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["x", "y", "z"]
+
+
 def test_what_an_unknown_process_left_is_removed_after_a_day(tmp_path):
     other = tmp_path / ".sami2i-0123abcd-4194999-x.nii"  # of another machine
     fresh = tmp_path / ".sami2i-fresh"

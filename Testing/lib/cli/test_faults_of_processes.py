@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.weights import file_sha256, read_model, write_model
 
 pytestmark = [
@@ -236,3 +238,57 @@ def test_ascii_locale_changes_neither_names_nor_voxels(
     assert np.array_equal(read_volume(written).array_kji, read_volume(tmp_path / "a.nii").array_kji)
     record = json.loads((written.parent / "Käthe 頭_synth-T2.json").read_text(encoding="utf-8"))
     assert record["source"]["file"] == source.name
+
+
+@fault("locale", "non-ascii-path")
+def test_locale_in_which_paths_are_not_utf8_is_said(
+    make_head, tiny_model_file, tmp_path, error_line
+):
+    source = tmp_path / "Käthe 頭.nii.gz"
+    write_volume(make_head((5, 20, 20)), source)
+    settings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    run = subprocess.run(
+        [sys.executable, "-m", "SAMI2ILib", "translate", source, "-o", tmp_path / "o.nii",
+         "--model", tiny_model_file],
+        cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 2, run.stderr
+    assert "is read as ascii, as the locale says" in error_line(run.stderr)
+    assert "Set the environment variable PYTHONUTF8=1" in run.stderr
+    assert sorted(tmp_path.iterdir()) == [source]
+
+
+WITH_A_DECIMAL_COMMA = """
+import locale, sys
+from SAMI2ILib.cli.main import main
+locale.setlocale(locale.LC_ALL, "")
+assert locale.localeconv()["decimal_point"] == ","
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@fault("locale")
+@pytest.mark.parametrize("ending", ["nrrd", "mha"])  # their numbers are text
+def test_decimal_comma_changes_neither_voxels_nor_places(
+    sami2i, make_head, tiny_model_file, tmp_path, ending
+):
+    (tmp_path / "locales").mkdir()
+    comma = ["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "locales/de_DE.UTF-8"]
+    if shutil.which("localedef") is None or subprocess.run(comma, check=False).returncode != 0:
+        pytest.skip("localedef knows no German locale here")
+    source = tmp_path / f"head.{ending}"
+    head = make_head((5, 20, 20))
+    write_volume(Volume(head.array_kji, np.diag([1.25, 1.5, 2.75, 1]), head.name), source)
+    options = ["--model", tiny_model_file, "--device", "cpu"]
+    assert sami2i("translate", source, "-o", tmp_path / "a", *options).code == 0
+    run = subprocess.run(
+        [sys.executable, "-c", WITH_A_DECIMAL_COMMA,
+         "translate", source, "-o", tmp_path / "b", *options],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        env=os.environ | {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(tmp_path / "locales")},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    expected, found = (read_volume(tmp_path / x / f"head_synth-T2.{ending}") for x in "ab")
+    assert np.array_equal(found.array_kji, expected.array_kji)
+    assert np.array_equal(found.ijk_to_ras, expected.ijk_to_ras)
+    assert found.ijk_to_ras[0, 0] == 1.25

@@ -143,6 +143,23 @@ def test_error_with_line_breaks_is_one_line(capsys):
     assert capsys.readouterr().err == "sami2i: error: first second hint\n"
 
 
+def test_name_of_a_file_cannot_command_the_terminal_or_forge_a_line(capsys):
+    name = "a\nsami2i: error: b\x1b[2J\x9b2J\u202egpj.nii"
+    console = TextConsole()
+    console.warn("few-slices", f"{name}: The input has 3 slices.")
+    console.note(f"Käthe 頭\u00a01.nii\t{name[-4:]}")
+    console.say(name)
+    console.error(Sami2iError(name))
+    captured = capsys.readouterr()
+    spelled = r"sami2i: error: b\x1b[2J\x9b2J\u202egpj.nii"
+    assert captured.out == f"a\n{spelled}\n"
+    assert captured.err.splitlines() == [
+        f"warning (few-slices): a {spelled}: The input has 3 slices.",
+        "Käthe 頭\u00a01.nii\t.nii",
+        f"sami2i: error: a {spelled}",
+    ]
+
+
 def test_console_without_stderr_goes_on(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     SilentConsole().warn("code", "nobody listens")

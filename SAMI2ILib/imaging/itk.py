@@ -1,5 +1,6 @@
 """SimpleITK, imported when it is first needed and kept quiet."""
 
+import locale
 import os
 import sys
 import threading
@@ -23,20 +24,25 @@ class _Quiet:
 
     lock = threading.Lock()
     users = 0
-    before = True
+    warnings_before = True
+    numbers_before = "C"
 
 
 @contextmanager
 def quiet_itk() -> Iterator[Any]:
     """Give the `SimpleITK` module with C++ warnings off; errors still come as exceptions.
 
-    The switch belongs to the process: the last thread that leaves restores it.
+    Numbers have a decimal point meanwhile: where a host such as Qt has chosen a locale with a
+    comma, ITK reads 1.25 mm in the header of an NRRD as 1. Both switches belong to the process:
+    the last thread that leaves restores them.
     """
     sitk = simpleitk()
     with _Quiet.lock:
         if _Quiet.users == 0:
-            _Quiet.before = sitk.ProcessObject.GetGlobalWarningDisplay()
+            _Quiet.warnings_before = sitk.ProcessObject.GetGlobalWarningDisplay()
+            _Quiet.numbers_before = locale.setlocale(locale.LC_NUMERIC)
             sitk.ProcessObject.SetGlobalWarningDisplay(False)
+            locale.setlocale(locale.LC_NUMERIC, "C")
         _Quiet.users += 1
     try:
         yield sitk
@@ -44,7 +50,8 @@ def quiet_itk() -> Iterator[Any]:
         with _Quiet.lock:
             _Quiet.users -= 1
             if _Quiet.users == 0:
-                sitk.ProcessObject.SetGlobalWarningDisplay(_Quiet.before)
+                sitk.ProcessObject.SetGlobalWarningDisplay(_Quiet.warnings_before)
+                locale.setlocale(locale.LC_NUMERIC, _Quiet.numbers_before)
 
 
 def require_utf8(path: Path) -> None:

@@ -262,8 +262,9 @@ WITH_A_DECIMAL_COMMA = """
 import locale, sys
 from SAMI2ILib.cli.main import main
 locale.setlocale(locale.LC_ALL, "")
-assert locale.localeconv()["decimal_point"] == ","
-sys.exit(main(sys.argv[1:]))
+code = main(sys.argv[1:])
+assert locale.localeconv()["decimal_point"] == ","  # as it was chosen
+sys.exit(code)
 """
 
 

@@ -34,16 +34,6 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error
 
 
-def read_config(path: Path) -> TrainingConfig:
-    """Read and check a TOML file.
-
-    Raises:
-        InputError: The file is missing or no TOML, or a key is unknown, missing or out of range;
-            the message names the key.
-    """
-    return parse_config(read_table(path))
-
-
 def parse_config(table: Mapping[str, Any]) -> TrainingConfig:
     """Build a checked configuration from a parsed TOML table.
 

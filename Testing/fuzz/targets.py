@@ -236,9 +236,9 @@ def _read_index(path: Path) -> object:
 
 
 def _read_config(path: Path) -> object:
-    from SAMI2ILib.training.config_file import read_config
+    from SAMI2ILib.training.config_file import parse_config, read_table
 
-    return read_config(path)
+    return parse_config(read_table(path))
 
 
 def _read_cohort(path: Path) -> object:

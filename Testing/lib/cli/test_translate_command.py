@@ -20,10 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def test_translate_writes_volume_and_record_on_the_grid_of_the_input(
-    sami2i, head_file, tiny_model_file, tmp_path, files_below
+    translate, head_file, tmp_path, files_below
 ):
     before = head_file.read_bytes()
-    outcome = sami2i("translate", head_file, "-o", tmp_path / "out", "--model", tiny_model_file)
+    outcome = translate(head_file, tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert files_below(tmp_path / "out") == ["head_synth-T2.json", "head_synth-T2.nii.gz"]
     source, result = read_volume(head_file), read_volume(tmp_path / "out/head_synth-T2.nii.gz")
@@ -32,8 +32,8 @@ def test_translate_writes_volume_and_record_on_the_grid_of_the_input(
     assert head_file.read_bytes() == before
 
 
-def test_record_says_synthetic_and_names_no_folder(sami2i, head_file, tiny_model_file, tmp_path):
-    sami2i("translate", head_file, "-o", tmp_path / "x.nrrd", "--model", tiny_model_file)
+def test_record_says_synthetic_and_names_no_folder(translate, head_file, tiny_model_file, tmp_path):
+    translate(head_file, tmp_path / "x.nrrd")
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
     record = json.loads(text)
     assert record["synthetic"] is True
@@ -44,13 +44,8 @@ def test_record_says_synthetic_and_names_no_folder(sami2i, head_file, tiny_model
     assert str(tmp_path) not in text
 
 
-def test_json_progress_is_one_object_a_line_from_start_to_result(
-    sami2i, head_file, tiny_model_file, tmp_path
-):
-    outcome = sami2i(
-        "translate", head_file, "-o", tmp_path / "o", "--model", tiny_model_file,
-        "--progress", "json", "--device", "cpu",
-    )  # fmt: skip
+def test_json_progress_is_one_object_a_line_from_start_to_result(translate, head_file, tmp_path):
+    outcome = translate(head_file, tmp_path / "o", "--progress", "json", "--device", "cpu")
     events = outcome.events
     back_end = events[0].pop("back_end")
     assert events[0] == {
@@ -69,11 +64,8 @@ def test_json_progress_is_one_object_a_line_from_start_to_result(
     assert counts[-1] == events[-1]["slices"]["translated"]
 
 
-def test_json_error_names_kind_message_and_hint(sami2i, tmp_path, tiny_model_file):
-    outcome = sami2i(
-        "translate", tmp_path / "no.nii.gz", "-o", tmp_path / "o", "--model", tiny_model_file,
-        "--progress", "json",
-    )  # fmt: skip
+def test_json_error_names_kind_message_and_hint(translate, tmp_path):
+    outcome = translate(tmp_path / "no.nii.gz", tmp_path / "o", "--progress", "json")
     assert outcome.code == 2
     error = outcome.events[-1]
     assert (error["event"], error["kind"]) == ("error", "input")
@@ -90,20 +82,14 @@ def test_json_error_names_kind_message_and_hint(sami2i, tmp_path, tiny_model_fil
         ("Käthe head.mha", "Käthe head_synth-T2.mha"),
     ],
 )
-def test_output_is_named_after_the_input(
-    sami2i, make_head, tiny_model_file, tmp_path, name, expected
-):
+def test_output_is_named_after_the_input(translate, make_head, tmp_path, name, expected):
     write_volume(make_head(), tmp_path / name)
-    outcome = sami2i(
-        "translate", tmp_path / name, "-o", tmp_path / "out", "--model", tiny_model_file
-    )
+    outcome = translate(tmp_path / name, tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "out" / expected).is_file()
 
 
-def test_dicom_folder_is_translated_and_named_by_content_only(
-    sami2i, make_head, tiny_model_file, tmp_path
-):
+def test_dicom_folder_is_translated_and_named_by_content_only(translate, make_head, tmp_path):
     folder = tmp_path / "DOE^JANE"
     folder.mkdir()
     head = make_head(shape_kji=(9, 40, 32))
@@ -126,7 +112,7 @@ def test_dicom_folder_is_translated_and_named_by_content_only(
             slice_.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{k}.dcm"))
         writer.Execute(slice_)
-    outcome = sami2i("translate", folder, "-o", tmp_path / "o.nii.gz", "--model", tiny_model_file)
+    outcome = translate(folder, tmp_path / "o.nii.gz")
     assert outcome.code == 0, outcome.err
     assert read_volume(tmp_path / "o.nii.gz").spacing_mm[2] == pytest.approx(2.0)
     text = (tmp_path / "o.json").read_text()
@@ -167,10 +153,8 @@ def test_missing_target_is_wrong_usage(sami2i, head_file, tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["--source", "--target"])
-def test_model_for_another_contrast_is_refused(sami2i, head_file, tiny_model_file, tmp_path, flag):
-    outcome = sami2i(
-        "translate", head_file, "-o", tmp_path / "o", "--model", tiny_model_file, flag, "PD"
-    )
+def test_model_for_another_contrast_is_refused(translate, head_file, tmp_path, flag):
+    outcome = translate(head_file, tmp_path / "o", flag, "PD")
     assert outcome.code == 2
     assert "not PD" in outcome.error_line
 
@@ -186,41 +170,33 @@ def test_truncated_model_is_refused(sami2i, head_file, tiny_model_file, tmp_path
 
 
 @pytest.mark.fault("output-over-input")
-def test_existing_file_that_is_not_synthetic_is_not_replaced(
-    sami2i, head_file, tiny_model_file, tmp_path
-):
+def test_existing_file_that_is_not_synthetic_is_not_replaced(translate, head_file, tmp_path):
     real = tmp_path / "real_T2.nii.gz"
     real.write_bytes(b"a real scan")
-    outcome = sami2i("translate", head_file, "-o", real, "--model", tiny_model_file)
+    outcome = translate(head_file, real)
     assert outcome.code == 2
     assert "is not replaced" in outcome.error_line
     assert real.read_bytes() == b"a real scan"
 
 
-def test_synthetic_volume_of_an_earlier_run_is_replaced(
-    sami2i, head_file, tiny_model_file, tmp_path
-):
+def test_synthetic_volume_of_an_earlier_run_is_replaced(translate, head_file, tmp_path):
     for _ in range(2):
-        outcome = sami2i(
-            "translate", head_file, "-o", tmp_path / "o.nii", "--model", tiny_model_file
-        )
+        outcome = translate(head_file, tmp_path / "o.nii")
         assert outcome.code == 0, outcome.err
 
 
 @pytest.mark.fault("output-over-input")
-def test_output_over_the_input_is_refused(sami2i, head_file, tiny_model_file):
+def test_output_over_the_input_is_refused(translate, head_file):
     before = head_file.read_bytes()
-    outcome = sami2i("translate", head_file, "-o", head_file, "--model", tiny_model_file)
+    outcome = translate(head_file, head_file)
     assert outcome.code == 2
     assert "the input itself" in outcome.error_line
     assert head_file.read_bytes() == before
 
 
-def test_output_folder_below_a_file_is_refused(sami2i, head_file, tiny_model_file, tmp_path):
+def test_output_folder_below_a_file_is_refused(translate, head_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    outcome = sami2i(
-        "translate", head_file, "-o", tmp_path / "file/out", "--model", tiny_model_file
-    )
+    outcome = translate(head_file, tmp_path / "file/out")
     assert outcome.code == 1
     assert "is not a folder that may be written to" in outcome.error_line
 
@@ -312,34 +288,26 @@ def test_closed_stdin_cancels_when_asked_to(
 
 
 def test_working_grid_is_written_with_a_record_of_its_own(
-    sami2i, make_head, tiny_model_file, tmp_path, files_below
+    translate, make_head, tmp_path, files_below
 ):
     write_volume(make_head(ijk_to_ras=np.diag([-2.0, -2.0, 2.0, 1.0])), tmp_path / "coarse.nii")
-    outcome = sami2i(
-        "translate", tmp_path / "coarse.nii", "-o", tmp_path / "o/full.nrrd",
-        "--model", tiny_model_file, "--working-grid", tmp_path / "o/slices.nrrd",
-    )  # fmt: skip
+    out = tmp_path / "o"
+    outcome = translate(
+        tmp_path / "coarse.nii", out / "full.nrrd", "--working-grid", out / "slices.nrrd"
+    )
     assert outcome.code == 0, outcome.err
     names = ["full.json", "full.nrrd", "slices.json", "slices.nrrd"]
-    assert files_below(tmp_path / "o") == names
+    assert files_below(out) == names
     assert read_volume(tmp_path / "o/slices.nrrd").spacing_mm == pytest.approx((1.0, 1.0, 2.0))
     assert read_volume(tmp_path / "o/full.nrrd").spacing_mm == pytest.approx((2.0, 2.0, 2.0))
 
 
-def test_debug_shows_the_traceback(sami2i, tmp_path, tiny_model_file):
-    outcome = sami2i(
-        "translate",
-        tmp_path / "no.nii",
-        "-o",
-        tmp_path / "o",
-        "--model",
-        tiny_model_file,
-        "--debug",
-    )
+def test_debug_shows_the_traceback(translate, tmp_path):
+    outcome = translate(tmp_path / "no.nii", tmp_path / "o", "--debug")
     assert "Traceback" in outcome.err
 
 
-def test_gzip_written_is_whole(sami2i, head_file, tiny_model_file, tmp_path):
-    sami2i("translate", head_file, "-o", tmp_path / "o.nii.gz", "--model", tiny_model_file)
+def test_gzip_written_is_whole(translate, head_file, tmp_path):
+    translate(head_file, tmp_path / "o.nii.gz")
     with gzip.open(tmp_path / "o.nii.gz") as file:
         assert len(file.read()) == 352 + 4 * 24 * 48 * 40

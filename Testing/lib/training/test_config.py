@@ -17,7 +17,7 @@ from SAMI2ILib.training.config import (
 )
 from SAMI2ILib.training.config_file import (
     parse_config,
-    read_config,
+    read_table,
     with_assignments,
     with_folders,
 )
@@ -94,7 +94,7 @@ def test_trunk_beside_one_of_a_name_is_refused(recipe):
 
 def test_shipped_recipes_are_valid(request):
     folder = request.config.rootpath / "docs/reference/recipes"
-    recipes = {path.stem: read_config(path) for path in sorted(folder.glob("*.toml"))}
+    recipes = {path.stem: parse_config(read_table(path)) for path in sorted(folder.glob("*.toml"))}
     assert {"bundled-1", "bundled-2", "bundled-3"} <= recipes.keys()
     tests_only = {"tumor-aurora", "healthy-chris", "template-avg152"}
     for config in recipes.values():
@@ -137,12 +137,12 @@ def test_flags_change_keys_and_a_budget_replaces_the_other():
 def test_recipe_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "x.toml").write_text("name = ")
     with pytest.raises(InputError, match=r"x\.toml is not valid TOML"):
-        read_config(tmp_path / "x.toml")
+        read_table(tmp_path / "x.toml")
 
 
 def test_missing_recipe_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"configuration .*no\.toml cannot be read"):
-        read_config(tmp_path / "no.toml")
+        read_table(tmp_path / "no.toml")
 
 
 def test_folders_belong_to_the_sources_of_the_recipe(recipe, cohort):

@@ -16,6 +16,7 @@ import pytest
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.weights import file_sha256, read_model, write_model
+from Testing.lib.processes import wait_for_line
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,20 +42,13 @@ def words(long_head_file, tiny_model_file, tmp_path):
     ]  # fmt: skip
 
 
-def wait_for(process, text):
-    for line in process.stdout:
-        if text in line:
-            return
-    pytest.fail(process.stderr.read())
-
-
 @fault("child-killed")
 @pytest.mark.parametrize("stage", ["translate", "write"])
 def test_killed_run_leaves_no_file_under_its_name_and_the_next_one_cleans_up(
     start_sami2i, words, sami2i, tmp_path, files_below, stage
 ):
     process = start_sami2i(*words)
-    wait_for(process, f'"stage": "{stage}"')
+    wait_for_line(process, f'"stage": "{stage}"')
     process.kill()
     process.communicate(timeout=60)
     left = files_below(tmp_path)

@@ -12,6 +12,7 @@ from SAMI2ILib.cli.translate_cohort import _device_of
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.inference.cohort.shard import Shard
 from Testing.lib.files import read_csv
+from Testing.lib.processes import wait_for_line
 
 TINY = (3, 12, 12)
 LONG = (40, 64, 64)
@@ -290,10 +291,8 @@ def start_long_cohort(start_sami2i, make_cohort, tiny_model_file, tmp_path):
             "translate-cohort", make_cohort(20, LONG), "-o", tmp_path / "out",
             "--model", tiny_model_file, "--progress", "json", "--batch-size", 1, *arguments,
         )  # fmt: skip
-        for line in process.stdout:
-            if '"stage": "cases"' in line:
-                return process
-        return pytest.fail(process.stderr.read())
+        wait_for_line(process, '"stage": "cases"')
+        return process
 
     return start
 

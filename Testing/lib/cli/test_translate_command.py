@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from SAMI2ILib.imaging.io import read_volume, write_volume
 from SAMI2ILib.weights import file_sha256
+from Testing.lib.processes import wait_for_line
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -236,13 +237,6 @@ def start_limited():
     return start
 
 
-def wait_for_progress(process):
-    for line in process.stdout:
-        if '"stage": "translate"' in line:
-            return
-    pytest.fail(process.stderr.read())
-
-
 @pytest.fixture
 def long_head_file(tmp_path, make_head):
     path = tmp_path / "long.nii"
@@ -260,7 +254,7 @@ def test_interrupt_in_the_middle_ends_with_130_and_leaves_nothing(
         "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,
         "--progress", "json", "--batch-size", 1,
     )  # fmt: skip
-    wait_for_progress(process)
+    wait_for_line(process, '"stage": "translate"')
     os.kill(process.pid, number)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -276,7 +270,7 @@ def test_closed_stdin_cancels_when_asked_to(
         "translate", long_head_file, "-o", tmp_path / "out", "--model", tiny_model_file,
         "--progress", "json", "--batch-size", 1, "--stop-on-stdin-close",
     )  # fmt: skip
-    wait_for_progress(process)
+    wait_for_line(process, '"stage": "translate"')
     process.stdin.close()
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:

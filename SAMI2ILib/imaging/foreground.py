@@ -52,13 +52,12 @@ def find_foreground(volume: Volume) -> BoolArray:
             f"{volume.name or 'The volume'} is constant: every voxel is {array_kji.flat[0]:g}.",
             "Give a scan that shows a head.",
         )
-    positive = array_kji[array_kji > 0]
-    if positive.size == 0:
+    if array_kji.max() <= 0:
         raise InputError(
             f"{volume.name or 'The volume'} has no positive intensity.",
             "Give a magnitude image; air should be near 0 and tissue above it.",
         )
-    bright = float(np.percentile(positive, 99.5))
+    bright = float(np.percentile(array_kji[array_kji > 0], 99.5))
     if bright > _LARGEST:
         array_kji, bright = array_kji / np.float32(bright), 1.0
     spacing_kji = order.apply_to_grid(volume.grid).spacing_mm[::-1]
@@ -67,13 +66,8 @@ def find_foreground(volume: Volume) -> BoolArray:
 
 
 def _find_head(array_kji: FloatArray, bright: float, spacing_kji: Sequence[float]) -> BoolArray:
-    from scipy import ndimage
-
-    clipped = np.clip(array_kji, 0.0, bright)
-    sigmas = [_SMOOTHING_MM / s if s <= 2 * _SMOOTHING_MM else 0.0 for s in spacing_kji]
-    smooth = ndimage.gaussian_filter(clipped, sigmas, truncate=2.0)
     # Filled first: dark bone all around would otherwise part the scalp from the brain.
-    solid = _fill_slices(smooth > _air_cut(smooth, bright))
+    solid = _fill_slices(_tissue(array_kji, bright, spacing_kji))
     main = _dilate(_keep_main_piece(solid, spacing_kji), _CLOSING_MM, spacing_kji)
     closed = _fill_slices(_erode(main, _CLOSING_MM, spacing_kji))
     head = _dilate(closed, _SAFETY_MM, spacing_kji)
@@ -82,6 +76,17 @@ def _find_head(array_kji: FloatArray, bright: float, spacing_kji: Sequence[float
     if around.any() and has_signal[around].mean() < _MASKED_SHARE:
         head &= _fill_slices(has_signal)
     return head
+
+
+def _tissue(array_kji: FloatArray, bright: float, spacing_kji: Sequence[float]) -> BoolArray:
+    """Where a slightly smoothed image is brighter than air."""
+    from scipy import ndimage
+
+    clipped = np.clip(array_kji, 0.0, bright)
+    sigmas = [_SMOOTHING_MM / s if s <= 2 * _SMOOTHING_MM else 0.0 for s in spacing_kji]
+    smooth = ndimage.gaussian_filter(clipped, sigmas, truncate=2.0)
+    tissue: BoolArray = smooth > _air_cut(smooth, bright)
+    return tissue
 
 
 def _air_cut(smooth: FloatArray, bright: float) -> float:
@@ -113,7 +118,10 @@ def _largest_piece(mask: BoolArray) -> BoolArray:
     labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     if count <= 1:
         return mask
-    sizes = np.bincount(labels.ravel())
+    # Slice by slice: counting makes integers of 8 bytes of all labels.
+    sizes = np.zeros(count + 1, dtype=np.intp)
+    for part in labels:
+        sizes += np.bincount(part.ravel(), minlength=count + 1)
     largest: BoolArray = labels == 1 + int(np.argmax(sizes[1:]))
     return largest
 

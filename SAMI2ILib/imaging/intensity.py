@@ -72,7 +72,7 @@ class IntensityScale:
     def normalize(self, array: NDArray[Any]) -> FloatArray:
         """`clip(v, 0, p) / p`: float32 in [0, 1], any shape; negative values become 0."""
         p = np.float32(self.percentile)
-        clipped: FloatArray = np.clip(array, 0.0, p).astype(np.float32)
+        clipped: FloatArray = np.clip(array, 0.0, p).astype(np.float32, copy=False)
         clipped /= p
         return clipped
 

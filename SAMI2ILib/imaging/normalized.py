@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.intensity import PERCENTILE, IntensityScale
 from SAMI2ILib.imaging.volume import BoolArray, Volume
@@ -36,5 +34,6 @@ def normalize_volume(volume: Volume, percent: float = PERCENTILE) -> NormalizedV
     """
     foreground = find_foreground(volume)
     scale = IntensityScale.fit(volume.array_kji, foreground, percent)
-    array = np.where(foreground, scale.normalize(volume.array_kji), np.float32(0))
+    array = scale.normalize(volume.array_kji)
+    array[~foreground] = 0
     return NormalizedVolume(volume.with_array(array), foreground, scale)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from SAMI2ILib.checks.quality import FEW_SLICES
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
-from SAMI2ILib.imaging.normalized import NormalizedVolume, normalize_volume
+from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
+from SAMI2ILib.imaging.normalized import normalize_volume
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.slices import to_slices
 from SAMI2ILib.imaging.tiling import plan_tiles
-from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.imaging.volume import BoolArray, Volume
 from SAMI2ILib.imaging.working_grid import WorkingGrid, plan_working_grid
 from SAMI2ILib.inference.device import select_device
 from SAMI2ILib.inference.model_loader import LoadedModel
@@ -47,14 +47,16 @@ class PreparedVolume:
 
     Attributes:
         volume: As it came.
-        normalized: In [0, 1]; None where that was switched off.
+        foreground: (K, J, I) bool, where the head is; None where normalization was switched off.
+        scale: Of its intensities; None where that was switched off.
         plan: The way to the slices and back.
         working: What the network sees, on the grid of the slices.
         notices: Doubts that the user should read.
     """
 
     volume: Volume
-    normalized: NormalizedVolume | None
+    foreground: BoolArray | None
+    scale: IntensityScale | None
     plan: WorkingGrid
     working: Volume
     notices: tuple[Notice, ...]
@@ -171,7 +173,8 @@ def prepare_volume(
     plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
     working = plan.to_working(normalized.volume if normalized else volume)
     notices = (*volume.notices, *plan.warnings, *_doubts_about_size(working))
-    return PreparedVolume(volume, normalized, plan, working, notices)
+    foreground, scale = (normalized.foreground, normalized.scale) if normalized else (None, None)
+    return PreparedVolume(volume, foreground, scale, plan, working, notices)
 
 
 def translate_prepared(
@@ -199,37 +202,44 @@ def translate_prepared(
         ModelError: The network computed NaN or infinity.
         OutOfMemoryError: One slice does not fit anywhere.
     """
-    working, normalized = prepared.working, prepared.normalized
     chosen = slices_to_translate(prepared)
-    translated = _translate_slices(
-        working.array_kji, chosen, model, predictor, on_progress, is_cancelled, view
+    translated = prepared.working.with_array(
+        _translate_slices(
+            prepared.working.array_kji, chosen, model, predictor, on_progress, is_cancelled, view
+        )
+    )
+    on_progress("finish", 0, 1)
+    result = _on_input_grid(prepared, translated)
+    on_progress("finish", 1, 1)
+    scale = prepared.scale
+    unit = np.float32(OUTPUT_RANGE if scale else 1)
+    return Translation(
+        volume=result,
+        scale=scale.output_scale if scale else 1.0,
+        percentile=scale.percentile if scale else 1.0,
+        notices=prepared.notices,
+        slice_count=len(translated.array_kji),
+        translated_slice_count=len(chosen),
+        working=translated.with_array(translated.array_kji * unit) if keep_working else None,
     )
 
-    on_progress("finish", 0, 1)
-    on_working = working.with_array(translated)
-    result = prepared.plan.from_working(on_working).array_kji
-    if normalized is not None:
-        # Interpolation back to the input's grid may overshoot what the network can say.
-        scaled = np.clip(result, 0, 1) * np.float32(OUTPUT_RANGE)
-        result = np.where(normalized.foreground, scaled, np.float32(0))
-    on_progress("finish", 1, 1)
-    return Translation(
-        volume=prepared.volume.with_array(result),
-        scale=normalized.scale.output_scale if normalized else 1.0,
-        percentile=normalized.scale.percentile if normalized else 1.0,
-        notices=prepared.notices,
-        slice_count=len(translated),
-        translated_slice_count=len(chosen),
-        working=on_working.with_array(translated * np.float32(OUTPUT_RANGE if normalized else 1))
-        if keep_working
-        else None,
-    )
+
+def _on_input_grid(prepared: PreparedVolume, translated: Volume) -> Volume:
+    """Bring what the network said back, in [0, 1000] and 0 outside the head if normalized."""
+    result = prepared.plan.from_working(translated).array_kji
+    if prepared.foreground is None:
+        return prepared.volume.with_array(result)
+    # Interpolation back to the input's grid may overshoot what the network can say.
+    result = np.clip(result, 0, 1)
+    result *= np.float32(OUTPUT_RANGE)
+    result[~prepared.foreground] = 0
+    return prepared.volume.with_array(result)
 
 
 def slices_to_translate(prepared: PreparedVolume) -> list[int]:
     """Numbers of the working grid's slices that the network sees: those with foreground."""
     array_kji = prepared.working.array_kji
-    if prepared.normalized is None:
+    if prepared.foreground is None:
         return list(range(len(array_kji)))
     return [k for k, image in enumerate(array_kji) if image.any()]
 

@@ -1,5 +1,6 @@
 """What a translation promises, tried with a network that returns its input."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from SAMI2ILib.imaging.foreground import find_foreground
 from SAMI2ILib.imaging.volume import Volume
 from SAMI2ILib.imaging.working_grid import plan_working_grid
 from SAMI2ILib.inference.device import select_device
-from SAMI2ILib.inference.predictor import TorchPredictor
+from SAMI2ILib.inference.predictor import Predictor, TorchPredictor
 from SAMI2ILib.inference.translate import TranslateOptions, check_contrasts, translate
 from SAMI2ILib.weights import Normalization
 
@@ -162,6 +163,20 @@ def test_constant_volume_is_refused(identity_model, identity_predictor, value):
         translate(flat, identity_model, identity_predictor)
 
 
+def test_memory_grows_by_five_copies_of_the_slices_at_most(
+    make_head, identity_model, identity_predictor
+):
+    peaks, sizes = [], []
+    for slices in (40, 80):
+        head = make_head((slices, 64, 64))
+        sizes.append(head.array_kji.nbytes)
+        tracemalloc.start()
+        translate(head, identity_model, identity_predictor)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 5 * (sizes[1] - sizes[0])
+
+
 def test_few_slices_are_said(make_head, identity_model, identity_predictor):
     translation = translate(make_head(shape_kji=(3, 48, 40)), identity_model, identity_predictor)
     assert [notice.code for notice in translation.notices] == ["few-slices"]
@@ -177,7 +192,7 @@ def test_cancel_stops_before_the_next_batch(make_head, identity_model, identity_
 
 
 def test_output_that_is_not_finite_is_said_of_the_model(make_head, identity_model):
-    class Overflowing:
+    class Overflowing(Predictor):
         batch_size = 4
 
         def predict(self, batch):

@@ -33,6 +33,7 @@ class Arm:
         precision: Of most layers: "fp32", "bf16" or "fp16".
         is_cuda: Whether it needs a CUDA device.
         trouble: Why it can run nowhere; listed, so that nobody looks for it.
+        has_graphs: Whether it replays the kernels as one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Arm:
     precision: str
     is_cuda: bool = False
     trouble: str = ""
+    has_graphs: bool = False
 
     @property
     def is_naive(self) -> bool:
@@ -71,6 +73,14 @@ ARMS: Final = (
     Arm("cuda-fp32", "torch, GPU", "torch", "fp32", is_cuda=True),
     Arm("cuda-bf16", "torch, GPU, mixed", "torch", "bf16", is_cuda=True),
     Arm("cuda-fp16", "torch, GPU, mixed", "torch", "fp16", is_cuda=True),
+    Arm(
+        "cuda-graph-bf16",
+        "torch, GPU, mixed, CUDA graph",
+        "torch",
+        "bf16",
+        is_cuda=True,
+        has_graphs=True,
+    ),
 )
 """All arms, in the order of the tables; the first is what the others are compared with."""
 
@@ -125,6 +135,7 @@ def open_predictor(arm: Arm, subject: "Subject") -> "PlacedPredictor":
         subject.slice_shape,
         back_end=arm.library,
         on_notice=lambda notice: heard.append(notice.message),
+        cuda_graphs=arm.has_graphs,
     )
     if predictor.device.precision != arm.precision:
         raise ModelError(" ".join(heard) or f"It runs in {predictor.device.precision} only.")

@@ -32,6 +32,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_count,
         help="slices at a time (default: what the memory holds)",
     )
+    parser.add_argument(
+        "--cuda-graphs", action="store_true",
+        help="on a GPU, replay the network's kernels as one: for small models",
+    )  # fmt: skip
 
 
 def add_checks_argument(parser: argparse.ArgumentParser) -> None:
@@ -162,4 +166,5 @@ def _make_predictor(
         args.backend,
         args.batch_size,
         listener.hear,
+        args.cuda_graphs,
     )

@@ -4,17 +4,18 @@ A `Predictor` is all that `translate` asks of a back end.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from SAMI2ILib.errors import OutOfMemoryError
 from SAMI2ILib.imaging.notice import Notice
+from SAMI2ILib.inference.cuda_pipeline import CudaGraph, CudaPipeline
 from SAMI2ILib.inference.device import Device
 
 MAX_BATCH = 32
@@ -39,6 +40,11 @@ class Predictor(Protocol):
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Translate (B, C, H, W) float32 in [0, 1] to (B, H, W) float32 in [0, 1]."""
+
+    def predict_each(self, batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Translate batches one after the other; `predict` of each, in their order."""
+        for batch in batches:
+            yield self.predict(batch)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class PlacedPredictor(Predictor, Protocol):
         """Try a GPU again after its memory ran out."""
 
 
-class TorchPredictor:
+class TorchPredictor(Predictor):
     """The network on torch, in the device's precision.
 
     Args:
@@ -96,6 +102,7 @@ class TorchPredictor:
         batch_size: Slices at a time; None measures the first slice and fills the memory that is
             free on a GPU. On a CPU it is 1: larger batches are not faster and need more memory.
         on_notice: Told when memory ran out and what was done about it.
+        cuda_graphs: Replay the kernels on a GPU as one; see `CudaGraph`.
     """
 
     def __init__(
@@ -104,8 +111,11 @@ class TorchPredictor:
         device: Device,
         batch_size: int | None = None,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
+        cuda_graphs: bool = False,
     ) -> None:
         self.back_end: BackEnd | None = None
+        self._cuda_graphs = cuda_graphs
+        self._pipeline: CudaPipeline | None = None
         self._network = network.eval()
         self._chosen = device
         self._batch_size = batch_size or 1
@@ -154,26 +164,68 @@ class TorchPredictor:
             first += len(part)
         return np.concatenate(parts)
 
+    def predict_each(self, batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """As `Predictor`; a GPU has the next batch before the result of the last is waited for."""
+        collect: Callable[[], NDArray[np.float32]] | None = None
+        for batch in batches:
+            if self._pipeline is None and collect is None:
+                yield self.predict(batch)
+                continue
+            started = self._start(batch)
+            if collect is not None:
+                yield collect()
+            collect = started
+        if collect is not None:
+            yield collect()
+
+    def _start(self, batch: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        """Queue a batch on the GPU; one that cannot be queued is translated at once."""
+        if self._pipeline is not None and self._measured and len(batch) <= self._batch_size:
+            try:
+                return self._pipeline.start(batch)
+            except (MemoryError, RuntimeError) as error:
+                if not _is_allocation_failure(error):
+                    raise
+        result = self.predict(batch)
+        return lambda: result
+
     def _move_to(self, device: Device) -> None:
         self._device = device
+        self._pipeline = None
         try:
             self._network.to(device.name)
+            if device.is_cuda:
+                if device.precision != "fp32":  # what tensor cores read without a copy
+                    self._network.to(memory_format=torch.channels_last)
+                self._open_pipeline()
         except RuntimeError as error:
             if not _is_allocation_failure(error):
                 raise
             self._shrink(1, error)
 
+    def _open_pipeline(self) -> None:
+        run = CudaGraph(self._infer) if self._cuda_graphs else self._infer
+        self._pipeline = CudaPipeline(run, self._device.name)
+
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not self._measured and self._device.is_cuda:
-            return self._run_and_measure(batch)
-        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device.name)
+        if self._pipeline is None:
+            images = self._infer(torch.from_numpy(np.ascontiguousarray(batch)))
+            # (B, 1, H, W) -> (B, H, W)
+            result: NDArray[np.float32] = images[:, 0].float().numpy()
+            return result
+        return self._run_and_measure(batch) if not self._measured else self._pipeline.start(batch)()
+
+    def _infer(self, slices: Tensor) -> Tensor:
         kind = "cuda" if self._device.is_cuda else "cpu"
         reduced = self._device.precision != "fp32"
-        with torch.inference_mode(), torch.autocast(kind, self._device.dtype, enabled=reduced):
-            output = self._network(tensor)
-        # (B, 1, H, W) -> (B, H, W)
-        result: NDArray[np.float32] = output[:, 0].float().cpu().numpy()
-        return result
+        # A graph must not hold on to weights that autocast has cast for one run.
+        keeps = not self._cuda_graphs
+        with (
+            torch.inference_mode(),
+            torch.autocast(kind, self._device.dtype, enabled=reduced, cache_enabled=keeps),
+        ):
+            images: Tensor = self._network(slices)
+        return images
 
     def _run_and_measure(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run one slice on the GPU and set the batch size from the memory that it took."""
@@ -184,12 +236,15 @@ class TorchPredictor:
         result = self._run(batch)
         per_slice = torch.cuda.max_memory_allocated(self._device.name) - before
         free, _total = torch.cuda.mem_get_info(self._device.name)
-        self._batch_size = batch_size_for(free, per_slice)
+        copies = 2 if self._cuda_graphs else 1  # a graph has memory of its own
+        self._batch_size = batch_size_for(free, copies * per_slice)
         return result
 
     def _shrink(self, tried: int, error: Exception) -> None:
         """Halve the batch; from one slice on a GPU go to the CPU; from there give up."""
         if self._device.is_cuda:
+            if self._pipeline is not None:
+                self._open_pipeline()  # without the memory of a graph
             torch.cuda.empty_cache()
         if tried > 1:
             self._batch_size = tried // 2
@@ -204,6 +259,7 @@ class TorchPredictor:
         message = f"{self._device.description} ran out of memory; going on on the CPU, slower."
         self._on_notice(Notice("memory-device", message))
         self._device = Device("cpu", "CPU", "the GPU's memory did not hold one slice", "fp32")
+        self._pipeline = None
         self._network.to("cpu")
 
 

@@ -1,6 +1,7 @@
 """One volume in, one synthetic volume out: the path that panel, command line and cohort share."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -276,19 +277,28 @@ def _translate_slices(
     height, width = array_kji.shape[1:]
     tiles = plan_tiles(height, width, size, overlap=int(size * TILE_OVERLAP_FRACTION))
     result = np.zeros_like(array_kji)
+    under_way: deque[list[int]] = deque()
     done = 0
-    while done < len(chosen):
-        if is_cancelled():
-            raise CancelledError
-        on_progress("translate", done, len(chosen))
-        group = chosen[done : done + max(1, predictor.batch_size // tiles.tile_count)]
-        slices = to_slices(array_kji, preprocessing.context_slices, group)
-        output = view.undo(predictor.predict(view.apply(tiles.cut(slices))))
+
+    def batches() -> Iterator[NDArray[np.float32]]:
+        first = 0
+        while first < len(chosen):
+            if is_cancelled():
+                raise CancelledError
+            on_progress("translate", done, len(chosen))
+            group = chosen[first : first + max(1, predictor.batch_size // tiles.tile_count)]
+            under_way.append(group)
+            first += len(group)
+            yield view.apply(tiles.cut(to_slices(array_kji, preprocessing.context_slices, group)))
+
+    for answer in predictor.predict_each(batches()):
+        output = view.undo(answer)
         if not np.isfinite(output).all():
             raise ModelError(
                 f"The model {model.spec.id!r} computed values that are not finite.",
                 "Try --precision fp32; if that does not help, the model is damaged.",
             )
+        group = under_way.popleft()
         # (n * tiles, S, S) -> (n, 1, H, W) -> (n, H, W)
         result[group] = tiles.merge(output[:, np.newaxis])[:, 0]
         done += len(group)

@@ -89,6 +89,7 @@ def make_predictor(
     back_end: str = "auto",
     batch_size: int | None = None,
     on_notice: OnNotice = lambda _notice: None,
+    cuda_graphs: bool = False,
 ) -> PlacedPredictor:
     """Choose a back end, check it against the reference on one slice, and fall back if it fails.
 
@@ -100,6 +101,7 @@ def make_predictor(
             otherwise. One asked for by name is never replaced by another.
         batch_size: As in `TorchPredictor`.
         on_notice: Told when a back end is not used because it differs from the reference.
+        cuda_graphs: As in `TorchPredictor`; a GPU's alone.
 
     Returns:
         The predictor. Its results are within `REQUIRED_DECIBELS` of float32 on the check's slice.
@@ -115,7 +117,12 @@ def make_predictor(
             f"back end must be one of {', '.join(BACK_ENDS)}, not {back_end!r}.",
             "Leave it out for the fastest that works here.",
         )
-    choice = _Choice(network, device, slice_shape, batch_size, on_notice)
+    if cuda_graphs and not device.is_cuda:
+        raise InputError(
+            f"CUDA graphs need a CUDA device, but the device is {device.name}.",
+            "Leave --cuda-graphs out.",
+        )
+    choice = _Choice(network, device, slice_shape, batch_size, on_notice, cuda_graphs)
     obstacle = _openvino_obstacle(network, device, slice_shape) if back_end != "torch" else None
     if back_end == "openvino" and obstacle is not None:
         raise obstacle
@@ -188,6 +195,7 @@ class _Choice:
     slice_shape: tuple[int, int, int]
     batch_size: int | None
     on_notice: OnNotice
+    cuda_graphs: bool
 
     @cached_property
     def weights(self) -> str:
@@ -207,7 +215,7 @@ class _Choice:
     def torch(self, device: Device) -> PlacedPredictor:
         folds = can_be_folded(self.network)
         network = FoldedNetwork(self.generator) if folds else self.network
-        return TorchPredictor(network, device, self.batch_size, self.on_notice)
+        return TorchPredictor(network, device, self.batch_size, self.on_notice, self.cuda_graphs)
 
     def reference(self, reason: str) -> PlacedPredictor:
         device = replace(self.device, precision="fp32")

@@ -24,12 +24,12 @@ from SAMI2ILib.inference.back_ends.quiet_openvino import (
     read_compiled,
 )
 from SAMI2ILib.inference.device import Device
-from SAMI2ILib.inference.predictor import BackEnd
+from SAMI2ILib.inference.predictor import BackEnd, PlacedPredictor
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-class OpenVinoPredictor:
+class OpenVinoPredictor(PlacedPredictor):
     """The network on OpenVINO's CPU plugin, slice by slice; see `predictor.Predictor`.
 
     Args:

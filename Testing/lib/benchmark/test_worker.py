@@ -112,7 +112,7 @@ def test_arm_that_can_run_nowhere_says_why(tmp_path):
 
 
 def test_arm_whose_back_end_falls_back_to_another_precision_says_so(options, monkeypatch):
-    def make(_network, device, _shape, *, back_end, on_notice):
+    def make(_network, device, _shape, *, back_end, on_notice, cuda_graphs):
         on_notice(Notice("back-end", f"The back end {back_end} in bf16 is not used."))
         return SimpleNamespace(device=replace(device, precision="fp32"))
 
@@ -146,7 +146,7 @@ def test_arms_of_a_gpu_ask_for_it_in_their_precision(monkeypatch):
         if arm.is_cuda:
             with pytest.raises(MissingError, match="no GPU"):
                 open_arm(arm, lambda: None, arms_module.Path(), 1)
-    assert asked == [("cuda", p) for p in ("fp32", "fp32", "bf16", "fp16")]
+    assert asked == [("cuda", p) for p in ("fp32", "fp32", "bf16", "fp16", "bf16")]
 
 
 @pytest.mark.gpu

@@ -18,6 +18,7 @@ from SAMI2ILib.evaluation.measured import MeasuredSystem, measure_system, measur
 from SAMI2ILib.evaluation.prepared_pairs import read_prepared_pair
 from SAMI2ILib.evaluation.systems import LookupTableSystem, ModelSystem
 from SAMI2ILib.inference.model_loader import load_model
+from SAMI2ILib.inference.predictor import Predictor
 from SAMI2ILib.inference.translate import translate
 from SAMI2ILib.weights import Normalization
 
@@ -110,7 +111,7 @@ def test_neighbors_of_the_outermost_slices_are_those_of_the_whole_volume(dataset
     pair = replace(pair, source=pair.source.with_array(empty), foreground=empty > 0)
     seen = []
 
-    class Recorder:
+    class Recorder(Predictor):
         batch_size = 1
 
         def predict(self, batch):

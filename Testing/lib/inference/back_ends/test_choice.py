@@ -187,6 +187,11 @@ def test_openvino_is_refused_on_a_gpu(make_generator):
         make_predictor(make_generator(), GPU, SHAPE, "openvino")
 
 
+def test_cuda_graphs_are_refused_on_a_cpu(make_generator):
+    with pytest.raises(InputError, match="CUDA graphs need a CUDA device, but the device is cpu"):
+        make_predictor(make_generator(), CPU, SHAPE, cuda_graphs=True)
+
+
 def test_openvino_is_refused_for_slices_that_crash_it(make_generator):
     make_predictor(make_generator(), CPU, (1, 24, 64))
     with pytest.raises(InputError, match="only on slices of at least 64x64 pixels"):
@@ -221,9 +226,12 @@ def test_cpu_mixes_precisions_where_the_back_end_gains(
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("cuda_graphs", [False, True])
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 90), ("bf16", 45), ("fp16", 45)])
-def test_gpu_agrees_with_the_reference(make_generator, precision, least):
+def test_gpu_agrees_with_the_reference(make_generator, precision, least, cuda_graphs):
     device = select_inference_device("cuda", precision)
-    back_end = make_predictor(make_generator(), device, SHAPE).back_end
+    back_end = make_predictor(
+        make_generator(), device, SHAPE, batch_size=1, cuda_graphs=cuda_graphs
+    ).back_end
     assert back_end.name == "torch"
     assert back_end.agreement_db >= least

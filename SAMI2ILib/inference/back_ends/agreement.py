@@ -99,8 +99,10 @@ class Reference:
 
     def compute(self) -> NDArray[np.float32]:
         """Compute it anew, whatever is kept."""
+        place = next((weights.device for weights in self._network.parameters()), "cpu")
         with torch.inference_mode():
             image = self._network.cpu()(torch.from_numpy(self.slices))
+        self._network.to(place)  # a back end may have it on a GPU
         self._output = image[:, 0].numpy()
         content = io.BytesIO()
         np.save(content, self._output, allow_pickle=False)

@@ -1,5 +1,7 @@
 """Which back end is chosen, and that none is used which differs from the reference."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from SAMI2ILib.inference.back_ends import (
     openvino_trouble,
     select_inference_device,
 )
+from SAMI2ILib.inference.back_ends.agreement import Reference
 from SAMI2ILib.inference.device import Device
 
 SHAPE = (1, 64, 64)
@@ -170,6 +173,25 @@ def test_openvino_that_does_not_load_is_in_trouble(monkeypatch, error, trouble):
 
     monkeypatch.setattr(openvino_network, "import_openvino", fail)
     assert openvino_trouble().endswith(trouble)
+
+
+def test_reference_leaves_the_network_where_it_was():
+    class OnGpu(nn.Module):
+        places = ()
+
+        def parameters(self):
+            yield SimpleNamespace(device="cuda:0")
+
+        def to(self, place):
+            self.places += (place,)
+
+        def cpu(self):
+            self.to("cpu")
+            return lambda slices: slices
+
+    network = OnGpu()
+    Reference(network, SHAPE, "0").compute()
+    assert network.places == ("cpu", "cuda:0")
 
 
 def test_networks_without_a_hiera_trunk_run_on_torch_as_they_are():

@@ -98,7 +98,7 @@ class CudaGraph:
             self._run(self._slices)  # libraries set themselves up in the first run on a stream
         computing.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=aside):  # its own stream is one of the first GPU
             self._images = self._run(self._slices)
         self._graph = graph
         return graph

@@ -1,5 +1,6 @@
 """How far a back end may be from the reference, which is torch in float32 on the CPU."""
 
+import copy
 import io
 from contextlib import suppress
 from dataclasses import dataclass
@@ -99,10 +100,11 @@ class Reference:
 
     def compute(self) -> NDArray[np.float32]:
         """Compute it anew, whatever is kept."""
-        place = next((weights.device for weights in self._network.parameters()), "cpu")
+        network = self._network
+        if any(weights.is_cuda for weights in network.parameters()):
+            network = copy.deepcopy(network)  # a back end runs it there, a graph at its addresses
         with torch.inference_mode():
-            image = self._network.cpu()(torch.from_numpy(self.slices))
-        self._network.to(place)  # a back end may have it on a GPU
+            image = network.cpu()(torch.from_numpy(self.slices))
         self._output = image[:, 0].numpy()
         content = io.BytesIO()
         np.save(content, self._output, allow_pickle=False)

@@ -32,8 +32,8 @@ class FakeCuda:
     def note(self, what):
         self.log.append(f"{self.current}: {what}")
 
-    def stream_named(self, name):
-        return FakeStream(self, name)
+    def stream_named(self, name, device=None):
+        return FakeStream(self, name, device)
 
     @contextmanager
     def inside(self, stream):
@@ -51,8 +51,8 @@ class FakeCuda:
 
 
 class FakeStream:
-    def __init__(self, cuda, name):
-        self.cuda, self.name = cuda, name
+    def __init__(self, cuda, name, device):
+        self.cuda, self.name, self.device = cuda, name, device
 
     def wait_stream(self, other):
         self.cuda.log.append(f"{self.name} waits for {other.name}")
@@ -80,7 +80,7 @@ class FakeGraph:
 def cuda(monkeypatch):
     fake = FakeCuda()
     monkeypatch.setattr(
-        torch.cuda, "Stream", lambda _device=None: fake.stream_named(next(fake._names))
+        torch.cuda, "Stream", lambda device=None: fake.stream_named(next(fake._names), device)
     )
     monkeypatch.setattr(torch.cuda, "stream", fake.inside)
     monkeypatch.setattr(
@@ -185,8 +185,9 @@ def graphs(cuda, monkeypatch):
     made = []
 
     @contextmanager
-    def capture(graph):
+    def capture(graph, stream):
         made.append(graph)
+        graph.device = stream.device
         yield
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
@@ -202,6 +203,7 @@ def test_second_batch_of_a_shape_is_captured_and_later_ones_replay_it(graphs, ba
     assert graphs == []
     second = run(tensors[1])
     (graph,) = graphs
+    assert graph.device == tensors[1].device  # not that of whichever GPU is current
     graph.kernels = lambda: run._images.copy_(2 * run._slices)
     third = run(tensors[2])
     assert torch.equal(second, 2 * tensors[1])  # the later run has not changed it

@@ -17,7 +17,7 @@ from SAMI2ILib.inference.back_ends import (
     openvino_trouble,
     select_inference_device,
 )
-from SAMI2ILib.inference.back_ends.agreement import Reference
+from SAMI2ILib.inference.back_ends.agreement import Reference, check_slice
 from SAMI2ILib.inference.device import Device
 
 SHAPE = (1, 64, 64)
@@ -175,23 +175,41 @@ def test_openvino_that_does_not_load_is_in_trouble(monkeypatch, error, trouble):
     assert openvino_trouble().endswith(trouble)
 
 
-def test_reference_leaves_the_network_where_it_was():
+def test_reference_leaves_the_network_where_it_is():
+    moved = []
+
     class OnGpu(nn.Module):
-        places = ()
-
         def parameters(self):
-            yield SimpleNamespace(device="cuda:0")
-
-        def to(self, place):
-            self.places += (place,)
+            yield SimpleNamespace(is_cuda=True)
 
         def cpu(self):
-            self.to("cpu")
+            moved.append(self)
             return lambda slices: slices
 
     network = OnGpu()
     Reference(network, SHAPE, "0").compute()
-    assert network.places == ("cpu", "cuda:0")
+    assert moved
+    assert network not in moved
+
+
+def test_cuda_graph_that_differs_is_not_used(make_generator, notices, monkeypatch):
+    network = make_generator()
+    with torch.inference_mode():
+        right = network(torch.from_numpy(check_slice(SHAPE)))[:, 0].numpy()
+
+    class Replaying:
+        """Right at first, when a graph has not been captured, and wrong from then on."""
+
+        def __init__(self, _network, device, *_options):
+            self.device, self.answers = device, iter((right, right + 0.1))
+
+        def predict(self, _batch):
+            return next(self.answers)
+
+    monkeypatch.setattr(choice_module, "TorchPredictor", Replaying)
+    predictor = make_predictor(network, GPU, SHAPE, on_notice=notices.append, cuda_graphs=True)
+    assert predictor.back_end.agreement_db is None  # the reference, which has none
+    assert "agrees with the reference to 20.0 dB only" in notices[0].message
 
 
 def test_networks_without_a_hiera_trunk_run_on_torch_as_they_are():
@@ -252,8 +270,6 @@ def test_cpu_mixes_precisions_where_the_back_end_gains(
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 90), ("bf16", 45), ("fp16", 45)])
 def test_gpu_agrees_with_the_reference(make_generator, precision, least, cuda_graphs):
     device = select_inference_device("cuda", precision)
-    back_end = make_predictor(
-        make_generator(), device, SHAPE, batch_size=1, cuda_graphs=cuda_graphs
-    ).back_end
+    back_end = make_predictor(make_generator(), device, SHAPE, cuda_graphs=cuda_graphs).back_end
     assert back_end.name == "torch"
     assert back_end.agreement_db >= least

@@ -1,5 +1,6 @@
 """Writes the record beside a synthetic volume that Slicer saves or exports to a file of its own."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -78,13 +79,15 @@ def writeSidecar(node: Any, path: Path) -> str:
     from SAMI2ILib.atomic import write_text
     from SAMI2ILib.errors import Sami2iError
     from SAMI2ILib.inference.output_files import is_synthetic_record, sidecar_path
-    from SAMI2ILib.weights import file_sha256
 
     sidecar = sidecar_path(path)
     if sidecar.exists() and not is_synthetic_record(sidecar):
         return _("{name} belongs to something else.").format(name=sidecar.name)
     try:
-        record = recordOf(node) | {"volume": {"file": path.name, "sha256": file_sha256(path)}}
+        # By hand: `SAMI2ILib.weights` needs packages that who opens a scene may not have installed.
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        record = recordOf(node) | {"volume": {"file": path.name, "sha256": digest}}
         write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", sidecar)
     except (Sami2iError, OSError) as error:
         return str(error)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +68,12 @@ def test_record_lies_beside_a_file_that_cannot_hold_it(make_node, tmp_path, writ
     write(make_node(), tmp_path / f"head_synth-T2{ending}")
     assert names_in(tmp_path) == ["head_synth-T2.json", f"head_synth-T2{ending}"]
     assert read_record(tmp_path / "head_synth-T2.json") == with_volume(tmp_path, ending)
+
+
+def test_record_needs_no_package_that_is_installed_later(make_node, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "SAMI2ILib.weights", None)  # as where it does not load
+    save(make_node(), tmp_path / "head_synth-T2.nii")
+    assert names_in(tmp_path) == ["head_synth-T2.json", "head_synth-T2.nii"]
 
 
 def test_saved_under_any_name_it_is_known_by_its_node(make_node, tmp_path):

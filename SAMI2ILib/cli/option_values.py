@@ -11,13 +11,11 @@ def positive_count(text: str) -> int:
     """Read a whole number of at least 1, as a `type` of argparse.
 
     Raises:
-        argparse.ArgumentTypeError: It is smaller.
-        ValueError: It is no whole number.
+        argparse.ArgumentTypeError: It is smaller, or no whole number.
     """
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
+    return int(text)
 
 
 def name_list(text: str) -> tuple[str, ...]:

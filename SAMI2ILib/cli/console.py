@@ -192,10 +192,12 @@ def _one_line(text: str) -> str:
 
 
 def _print_to_stderr(text: str) -> None:
+    """Print one line, whatever names of files are in it."""
     # A process without a stderr (pythonw, a closed pipe) must not fail for want of a listener.
     if sys.stderr is None:
         return
     try:
-        print(text.translate(_SPELLED_OUT), file=sys.stderr, flush=True)  # noqa: T201
+        line = text.replace("\n", " ").translate(_SPELLED_OUT)
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
     except (OSError, ValueError):
         return

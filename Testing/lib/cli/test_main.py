@@ -147,7 +147,7 @@ def test_name_of_a_file_cannot_command_the_terminal_or_forge_a_line(capsys):
     name = "a\nsami2i: error: b\x1b[2J\x9b2J\u202egpj.nii"
     console = TextConsole()
     console.warn("few-slices", f"{name}: The input has 3 slices.")
-    console.note(f"Käthe 頭\u00a01.nii\t{name[-4:]}")
+    console.note(f"  Käthe 頭\u00a01.nii\t{name}")
     console.say(name)
     console.error(Sami2iError(name))
     captured = capsys.readouterr()
@@ -155,7 +155,7 @@ def test_name_of_a_file_cannot_command_the_terminal_or_forge_a_line(capsys):
     assert captured.out == f"a\n{spelled}\n"
     assert captured.err.splitlines() == [
         f"warning (few-slices): a {spelled}: The input has 3 slices.",
-        "Käthe 頭\u00a01.nii\t.nii",
+        f"  Käthe 頭\u00a01.nii\ta {spelled}",
         f"sami2i: error: a {spelled}",
     ]
 

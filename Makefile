@@ -5,7 +5,7 @@
 #   make demo TORCH_INDEX=URL           take torch from another index (for example a CPU build)
 #   make fuzz CASES=100000              read so many hostile files (default 20,000)
 #   make screenshots                    take the pictures of the Slicer panel again, three for Resources/
-#   make pictures REAL=scans            draw the pictures of translations in Resources/ again
+#   make pictures COMPARISON=folder REAL=dataset   draw the pictures of translations in Resources/ again
 #   make models REAL=pairs LABELS=maps  train the bundled models again: hours; see below
 
 PYTHON ?= python3
@@ -34,7 +34,7 @@ screenshots: $(VENV)/.installed-test
 	$(BIN)/python -m Testing.slicer.screenshots -o out/screenshots --resources
 
 pictures: $(VENV)/.installed-test
-	$(BIN)/python -m Testing.pictures -o Resources $(if $(REAL),--real "$(REAL)")
+	$(BIN)/python -m Testing.pictures -o Resources $(if $(COMPARISON),--comparison "$(COMPARISON)" --data "$(REAL)")
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

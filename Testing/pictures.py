@@ -1,12 +1,11 @@
-"""Draws the pictures of translations under Resources/: `make pictures REAL=FOLDER`.
+"""Draws the pictures of translations under Resources/.
 
-    python -m Testing.pictures -o Resources --real FOLDER
+    python -m Testing.pictures -o Resources --comparison FOLDER --data DATASET
 
 `demo.png` is what `sami2i demo` draws of its simulated head, compressed. `real-scans.png` shows
-axial slices of two real heads that the bundled model was not trained on; FOLDER holds them as
-`template-avg152/T1.nii` and `T2.nii` (the MNI average that comes with SPM12), and as
-`tumor-aurora/T1.nii.gz` and `T2.nii.gz` (an example of the BrainLesion suite). Axial slices of a
-brain, because a profile shows the face.
+axial slices of patients, each translated by the model that was trained without this patient: FOLDER
+is what `sami2i crossvalidate docs/reference/recipes/leave-one-out/comparison.toml` made, DATASET
+its data source "real". Axial slices of a brain, because a profile shows the face.
 """
 
 import argparse
@@ -23,12 +22,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from SAMI2ILib.cli.main import main as sami2i
-from SAMI2ILib.data.subjects import read_subject
-from SAMI2ILib.imaging.intensity import OUTPUT_RANGE
-from SAMI2ILib.imaging.io import read_volume
-from SAMI2ILib.imaging.normalized import normalize_volume
-from SAMI2ILib.imaging.orientation import reorient
-from SAMI2ILib.imaging.volume import Volume
+from SAMI2ILib.data.dataset import SubjectSlices, open_dataset
+from SAMI2ILib.evaluation.prepared_pairs import read_prepared_pair
+from SAMI2ILib.evaluation.systems import ModelSystem
+from SAMI2ILib.inference.model_loader import load_model
 
 DEMO_WIDTH = 860
 GRAYS = 128
@@ -38,35 +35,37 @@ COLUMNS = ("T1 (input)", "synthetic T2", "real T2")
 
 @dataclass(frozen=True)
 class Row:
-    """One head of the picture.
+    """One patient of the picture.
 
     Attributes:
-        subject: Its folder.
+        subject: Its name in the dataset.
         label: What stands beside it.
-        height_mm: Of the slice, from the lowest one of the scan.
+        level: Where the slice lies in the brain: 0 at its lowest slice, 1 at its highest.
     """
 
     subject: str
     label: str
-    height_mm: float
+    level: float
 
 
 ROWS = (
-    Row("template-avg152", "average of 152 heads", 94.0),
-    Row("tumor-aurora", "patient with a metastasis", 80.0),
+    Row("ms-raw-01", "multiple sclerosis", 0.6),
+    Row("ms-mni-19", "MS, brain only", 0.6),
+    Row("tumor-fg6692", "glioma", 0.6),
 )
 
 
-def draw_real_scans(folder: Path, path: Path) -> None:
-    """Translate each head of `ROWS` with the bundled model and draw source, result and truth."""
-    rows = [(row, _axial_slices(folder / row.subject, row.height_mm)) for row in ROWS]
-    figure = Figure(figsize=(6.4, 4.9), facecolor="black")
+def draw_real_scans(comparison: Path, dataset: Path, path: Path) -> None:
+    """Draw source, result and truth of each patient of `ROWS`, by the fold without the patient."""
+    subjects = {subject.name: subject for subject in open_dataset(dataset).subjects}
+    figure = Figure(figsize=(6.4, 2.3 * len(ROWS) + 0.3), facecolor="black")
     FigureCanvasAgg(figure)
     axes = figure.subplots(
-        len(rows), len(COLUMNS),
-        gridspec_kw={"left": 0.05, "right": 1, "bottom": 0, "top": 0.94, "wspace": 0, "hspace": 0},
+        len(ROWS), len(COLUMNS),
+        gridspec_kw={"left": 0.05, "right": 1, "bottom": 0, "top": 0.96, "wspace": 0, "hspace": 0},
     )  # fmt: skip
-    for line, (row, slices) in zip(axes, rows, strict=True):
+    for line, row in zip(axes, ROWS, strict=True):
+        slices = _axial_slices(comparison, subjects[row.subject], row.level)
         for place, image in zip(line, slices, strict=True):
             place.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
             place.set_axis_off()
@@ -76,7 +75,7 @@ def draw_real_scans(folder: Path, path: Path) -> None:
         )  # fmt: skip
     for place, title in zip(axes[0], COLUMNS, strict=True):
         place.set_title(title, color="white", fontsize=12, pad=4)
-    figure.savefig(path, dpi=140, facecolor="black")
+    figure.savefig(path, dpi=120, facecolor="black")
     compress(path)
 
 
@@ -101,30 +100,21 @@ def compress(path: Path, width: int | None = None) -> None:
     small.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _axial_slices(folder: Path, height_mm: float) -> list[Any]:
-    """Source, synthetic T2 and real T2 of one height, cut to the head; each in [0, 1]."""
-    subject = read_subject(folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        output = Path(temporary) / "synthetic_T2.nrrd"
-        _run("translate", str(subject.path("T1")), "-o", str(output), "--target", "T2")
-        synthetic = read_volume(output)
-    source = normalize_volume(read_volume(subject.path("T1"))).volume
-    real = normalize_volume(read_volume(subject.path("T2"))).volume
-    volumes = [source, synthetic.with_array(synthetic.array_kji / OUTPUT_RANGE), real]
-    upright = [_square_slice(reorient(volume, "LPS"), height_mm) for volume in volumes]
-    inside = np.argwhere(upright[0] > 0)
+def _axial_slices(comparison: Path, subject: SubjectSlices, level: float) -> list[Any]:
+    """Source, synthetic T2 and real T2 of one slice, cut to the head; each in [0, 1]."""
+    folder = comparison / "sam-i2i" / f"fold-{subject.name}"
+    (model,) = folder.glob("*-t1-t2.safetensors")
+    pair = read_prepared_pair(subject, "T1", "T2")
+    made = np.where(pair.foreground, ModelSystem(load_model(model)).predict(pair), 0)
+    brain = np.flatnonzero(pair.region.any(axis=(1, 2)))
+    k = brain[round(level * (len(brain) - 1))]
+    inside = np.argwhere(pair.foreground[k])
     (top, left), (bottom, right) = inside.min(axis=0), inside.max(axis=0) + 1
     half = int(np.ceil(0.53 * max(bottom - top, right - left)))
     middle = (top + bottom) // 2, (left + right) // 2
-    padded = [np.pad(image, half) for image in upright]
+    slices = (pair.source.array_kji[k], made[k], pair.target[k])
+    padded = [np.pad(image, half) for image in slices]
     return [image[middle[0] :, middle[1] :][: 2 * half, : 2 * half] for image in padded]
-
-
-def _square_slice(volume: Volume, height_mm: float) -> Any:
-    i, j, k = volume.spacing_mm
-    if not np.isclose(i, j):
-        raise ValueError(f"{volume.name} has oblong pixels, which this picture would distort.")
-    return volume.array_kji[round(height_mm / k)]
 
 
 def _run(*words: str) -> None:
@@ -136,11 +126,12 @@ def main() -> int:
     """Draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the pictures")
-    parser.add_argument("--real", type=Path, help="folder of real scans, one folder a subject")
+    parser.add_argument("--comparison", type=Path, help="folder of `sami2i crossvalidate`")
+    parser.add_argument("--data", type=Path, help="its dataset of real pairs")
     args = parser.parse_args()
     draw_demo(args.output / "demo.png")
-    if args.real is not None:
-        draw_real_scans(args.real, args.output / "real-scans.png")
+    if args.comparison is not None:
+        draw_real_scans(args.comparison, args.data, args.output / "real-scans.png")
     return 0
 
 

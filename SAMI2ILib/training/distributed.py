@@ -98,6 +98,9 @@ def connected(world: World, device: str) -> Iterator[World]:
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield world
+        # A process that ends while a thread of gloo still lets go of a tensor is aborted: such a
+        # thread needs the interpreter. A barrier is the last message, and holds no tensor.
+        world.wait()
     finally:
         distributed.destroy_process_group()
 

@@ -5,7 +5,8 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "a
 
 def describe_software() -> dict[str, str]:
     """Versions of this software and of what computes; a package that is missing is left out."""
-    found = {"sami2i": VERSION, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
+    own = {"sami2i": VERSION, "python": platform.python_version()}
+    return own | installed_versions(_PACKAGES)
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions by the name of the package; one that is missing is left out."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -117,6 +117,7 @@ def examine(*, verify: bool = False) -> dict[str, Any]:
         "broken": broken,
         "back_ends": placed.get("back_ends", []),
         "back_end": placed.get("back_end"),
+        "advice": placed.get("advice", ""),
         "device": device,
         "bf16": None if device is None else device["precision"] == "bf16",
         "store": store,
@@ -181,13 +182,14 @@ def _back_ends() -> tuple[dict[str, Any], str]:
 
         device = select_inference_device()
         name, reason = expected_back_end(device)
-        usable = ["torch"] if openvino_trouble() else ["torch", "openvino"]
+        trouble = openvino_trouble()
     except _LOADING_FAILURES as error:
         return {}, f"The back ends do not load: {first_line(error)}"
     return {
         "device": _device_facts(device),
         "back_end": {"name": name, "reason": reason},
-        "back_ends": usable,
+        "back_ends": ["torch", "openvino"] if trouble is None else ["torch"],
+        "advice": "" if trouble is None else trouble.hint,
     }, ""
 
 
@@ -263,6 +265,8 @@ def _text(fields: dict[str, Any]) -> str:
         first = fields["back_end"]
         rows.append(("back end", f"{first['name']}: {first['reason']}"))
     rows.append(("back ends", ", ".join(fields["back_ends"]) or "none"))
+    if fields["advice"]:
+        rows.append(("advice", fields["advice"]))
     rows += [(name, version or "not installed") for name, version in fields["packages"].items()]
     if store is not None:
         free = store["free_bytes"]

@@ -67,15 +67,12 @@ class BackEnd:
     worst_pixel: float | None = None
 
     def to_json(self) -> dict[str, str | float | None]:
-        """Give the fields as JSON values; an agreement without any difference is null.
-
-        Of the reason, what stands in brackets is left out: an error's text may name folders.
-        """
+        """Give the fields as JSON values; an agreement without any difference is null."""
         decibels = self.agreement_db
         return {
             "name": self.name,
             "version": self.version,
-            "reason": self.reason.partition(" (")[0],
+            "reason": self.reason,
             "agreement_db": None
             if decibels is None or not math.isfinite(decibels)
             else round(decibels, 1),

@@ -137,18 +137,16 @@ def build_clip(config: ClipConfig) -> ClipTower:
         InputError: `open_clip` knows no such size, or no such training of it.
         MissingError: The `open_clip` package is not installed.
     """
-    return _create(config, None, None)
+    return _create(config, None)
 
 
-def load_clip(checkpoint: Path, config: ClipConfig, image_size: int | None = None) -> ClipTower:
+def load_clip(checkpoint: Path, config: ClipConfig) -> ClipTower:
     """Build an image encoder with the weights of a CLIP checkpoint, through `open_clip`'s loader.
 
     Args:
         checkpoint: A whole CLIP as `open_clip` saves it, `.safetensors` or a PyTorch file of
             tensors; nothing in it is executed.
         config: The size that the file is expected to hold, and its training.
-        image_size: Height and width of the images; None takes CLIP's own. The position embedding
-            of a transformer is interpolated to it.
 
     Raises:
         InputError: `open_clip` knows no such size, or no such training of it.
@@ -159,7 +157,7 @@ def load_clip(checkpoint: Path, config: ClipConfig, image_size: int | None = Non
         raise MissingError(
             f"The checkpoint {checkpoint} of {config.title} is not there.", "Check the path."
         )
-    return _create(config, Path(checkpoint), image_size)
+    return _create(config, Path(checkpoint))
 
 
 def draw_clip(config: ClipConfig) -> dict[str, Tensor]:
@@ -221,7 +219,7 @@ def import_open_clip() -> ModuleType:
     return open_clip  # type: ignore[no-any-return]
 
 
-def _create(config: ClipConfig, checkpoint: Path | None, image_size: int | None) -> ClipTower:
+def _create(config: ClipConfig, checkpoint: Path | None) -> ClipTower:
     options = pretrained_options(config)
     try:
         with _quiet_log(), warnings.catch_warnings():
@@ -231,7 +229,6 @@ def _create(config: ClipConfig, checkpoint: Path | None, image_size: int | None)
                 pretrained=None if checkpoint is None else str(checkpoint),
                 # OpenAI's weights with the usual GELU give features that look right and are not
                 force_quick_gelu=bool(options.get("quick_gelu", False)),
-                force_image_size=image_size,
                 weights_only=True,
             )
     except (RuntimeError, UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:

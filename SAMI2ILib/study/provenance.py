@@ -1,6 +1,5 @@
 """Where figures come from: the software's commit, versions of what computed, the machine."""
 
-import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from typing import Final
 
 from SAMI2ILib.about import VERSION
 from SAMI2ILib.data.dataset import SPLITS
-from SAMI2ILib.machine import describe_hardware
+from SAMI2ILib.machine import describe_hardware, installed_versions
 from SAMI2ILib.weights import file_sha256
 
 _PACKAGES: Final = (
@@ -20,13 +19,8 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 
 def software() -> dict[str, str]:
     """The software's version and commit, Python's version, and those of the packages in use."""
-    versions = {"SAMI2ILib": VERSION, "commit": commit(), "Python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    own = {"SAMI2ILib": VERSION, "commit": commit(), "Python": platform.python_version()}
+    return own | dict.fromkeys(_PACKAGES, "not installed") | installed_versions(_PACKAGES)
 
 
 def commit(root: Path = _ROOT) -> str:

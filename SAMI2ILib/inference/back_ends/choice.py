@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from SAMI2ILib.errors import InputError, MissingError, ModelError, Sami2iError, first_line
+from SAMI2ILib.errors import InputError, ModelError, Sami2iError, first_line
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.back_ends.agreement import (
     REQUIRED_DECIBELS,
@@ -62,7 +62,7 @@ def select_inference_device(
     has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     if precision != "auto" or device.is_cuda or not has_bf16():
         return device
-    for_openvino = back_end != "torch" and not openvino_trouble()
+    for_openvino = back_end != "torch" and openvino_trouble() is None
     gains = for_openvino or cpu_multiplies_faster_in_bf16()
     return replace(device, precision="bf16") if gains else device
 
@@ -76,7 +76,7 @@ def expected_back_end(device: Device) -> tuple[str, str]:
     Returns:
         Name and reason, as `make_predictor` gives them unless the model's own check fails.
     """
-    obstacle = _device_obstacle(device) or _installation_obstacle()
+    obstacle = _device_obstacle(device) or openvino_trouble()
     if obstacle is not None:
         return "torch", _as_clause(obstacle)
     return "openvino", _FASTEST
@@ -148,11 +148,7 @@ def _openvino_obstacle(
     network: nn.Module, device: Device, slice_shape: tuple[int, int, int]
 ) -> Sami2iError | None:
     """Say why OpenVINO is no choice; None where it is one."""
-    return (
-        _device_obstacle(device)
-        or _network_obstacle(network, slice_shape)
-        or _installation_obstacle()
-    )
+    return _device_obstacle(device) or _network_obstacle(network, slice_shape) or openvino_trouble()
 
 
 def _device_obstacle(device: Device) -> Sami2iError | None:
@@ -172,13 +168,6 @@ def _network_obstacle(network: nn.Module, slice_shape: tuple[int, int, int]) -> 
             f"OpenVINO runs this model only on slices of at least {smallest}x{smallest} pixels.",
             "Leave --backend out.",
         )
-    return None
-
-
-def _installation_obstacle() -> Sami2iError | None:
-    trouble = openvino_trouble()
-    if trouble:
-        return MissingError(f"{trouble}.", "Install it with 'pip install openvino'.")
     return None
 
 

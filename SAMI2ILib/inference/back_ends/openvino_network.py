@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from SAMI2ILib.errors import first_line
+from SAMI2ILib.errors import MissingError, first_line
 from SAMI2ILib.inference.back_ends.cache import CacheEntry
 from SAMI2ILib.inference.back_ends.folded import Generator
 from SAMI2ILib.inference.back_ends.openvino_operations import OpenVinoOperations
@@ -27,6 +27,7 @@ from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.predictor import BackEnd, PlacedPredictor
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+_INSTALL = "Install it with 'pip install openvino'"
 
 
 class OpenVinoPredictor(PlacedPredictor):
@@ -90,15 +91,18 @@ class OpenVinoPredictor(PlacedPredictor):
         return result
 
 
-def openvino_trouble() -> str:
-    """Say why OpenVINO cannot be used; an empty string where it can."""
+def openvino_trouble() -> MissingError | None:
+    """Say why OpenVINO cannot be used; None where it can.
+
+    What the loader says is in the hint alone: it may name folders, and records keep the message.
+    """
     try:
         devices = import_openvino().Core().available_devices
     except (ImportError, OSError, RuntimeError) as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "openvino"
-        problem = f"OpenVINO does not load ({first_line(error)})"
-        return "OpenVINO is not installed" if missing else problem
-    return "" if "CPU" in devices else "OpenVINO does not know this CPU"
+        if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
+            return MissingError("OpenVINO is not installed.", f"{_INSTALL}.")
+        return MissingError("OpenVINO does not load.", f"{_INSTALL} again: {first_line(error)}.")
+    return None if "CPU" in devices else MissingError("OpenVINO does not know this CPU.")
 
 
 def openvino_version() -> str:

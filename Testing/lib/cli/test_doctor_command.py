@@ -75,12 +75,15 @@ def place_device(monkeypatch, select_device, trouble=""):
     place_back_ends(monkeypatch, lambda: select_device("auto"))
 
 
-def place_back_ends(monkeypatch, select_inference_device, openvino_trouble=""):
+def place_back_ends(monkeypatch, select_inference_device, trouble=None):
     module = ModuleType("SAMI2ILib.inference.back_ends")
     module.select_inference_device = select_inference_device
-    module.openvino_trouble = lambda: openvino_trouble
-    name = "torch" if openvino_trouble else "openvino"
-    module.expected_back_end = lambda device: (name, openvino_trouble or f"best on {device.name}")
+    module.openvino_trouble = lambda: trouble
+    module.expected_back_end = lambda device: (
+        ("openvino", f"best on {device.name}")
+        if trouble is None
+        else ("torch", trouble.message.rstrip("."))
+    )
     monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.back_ends", module)
 
 
@@ -150,7 +153,8 @@ def test_doctor_prints_one_json_object(run, model):
 
 def test_doctor_prints_aligned_lines(run, model, monkeypatch, private_store):
     without(monkeypatch, "openvino")
-    place_back_ends(monkeypatch, lambda: MIXED, "OpenVINO is not installed")
+    trouble = MissingError("OpenVINO is not installed.", "Install it.")
+    place_back_ends(monkeypatch, lambda: MIXED, trouble)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=12_340_000_000))
     _code, _fields, text = run()
     lines = text.splitlines()
@@ -158,6 +162,7 @@ def test_doctor_prints_aligned_lines(run, model, monkeypatch, private_store):
     assert "openvino      not installed" in lines
     assert "back end      torch: OpenVINO is not installed" in lines
     assert "back ends     torch" in lines
+    assert "advice        Install it." in lines
     assert "precision     bf16, gray levels in fp32" in lines
     assert "free disk     12.3 GB" in lines
     assert f"store         {private_store}" in lines

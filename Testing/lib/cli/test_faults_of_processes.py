@@ -212,6 +212,14 @@ def test_disk_that_is_large_enough_is_written_to(translate_on_disk):
     assert run.stdout.splitlines()[-2:] == ["o.json", "o.nii"]
 
 
+def translate_with(settings, *words):
+    """Run `sami2i translate` with variables of the environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "SAMI2ILib", "translate", *words], cwd=REPOSITORY,
+        env=os.environ | settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 @fault("locale", "non-ascii-path")
 def test_ascii_locale_changes_neither_names_nor_voxels(
     sami2i, make_head, tiny_model_file, tmp_path
@@ -222,11 +230,7 @@ def test_ascii_locale_changes_neither_names_nor_voxels(
         sami2i("translate", source, "-o", tmp_path / "a.nii", "--model", tiny_model_file).code == 0
     )
     ascii_only = {"LC_ALL": "C", "LANG": "C", "PYTHONIOENCODING": "ascii"}
-    run = subprocess.run(
-        [sys.executable, "-m", "SAMI2ILib", "translate", source, "-o", tmp_path / "ö",
-         "--model", tiny_model_file],
-        cwd=REPOSITORY, env=os.environ | ascii_only, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = translate_with(ascii_only, source, "-o", tmp_path / "ö", "--model", tiny_model_file)
     assert run.returncode == 0, run.stderr
     written = tmp_path / "ö" / "Käthe 頭_synth-T2.nii.gz"
     assert np.array_equal(read_volume(written).array_kji, read_volume(tmp_path / "a.nii").array_kji)
@@ -242,11 +246,7 @@ def test_locale_in_which_paths_are_not_utf8_is_said(
     source = tmp_path / "Käthe 頭.nii.gz"
     write_volume(make_head((5, 20, 20)), source)
     settings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    run = subprocess.run(
-        [sys.executable, "-m", "SAMI2ILib", "translate", source, "-o", tmp_path / "o.nii",
-         "--model", tiny_model_file],
-        cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = translate_with(settings, source, "-o", tmp_path / "o.nii", "--model", tiny_model_file)
     assert run.returncode == 2, run.stderr
     assert "is read as ascii, as the locale says" in error_line(run.stderr)
     assert "Set the environment variable PYTHONUTF8=1" in run.stderr

@@ -7,7 +7,7 @@ from torch import nn
 
 from SAMI2ILib.errors import OutOfMemoryError
 from SAMI2ILib.inference.device import Device, select_device
-from SAMI2ILib.inference.predictor import MAX_BATCH, BackEnd, TorchPredictor, batch_size_for
+from SAMI2ILib.inference.predictor import MAX_BATCH, TorchPredictor, batch_size_for
 
 CPU = Device("cpu", "CPU", "it was asked for", "fp32")
 
@@ -124,8 +124,3 @@ def test_batch_size_is_measured_on_a_gpu():
     predictor = TorchPredictor(nn.Conv2d(1, 1, 3, padding=1), select_device("cuda"))
     predictor.predict(np.zeros((40, 1, 64, 64), np.float32))
     assert 1 < predictor.batch_size <= MAX_BATCH
-
-
-def test_json_of_a_back_end_names_no_folder():
-    reason = "OpenVINO does not load (/home/anna/x.so: undefined symbol)"
-    assert BackEnd("torch", "2", reason).to_json()["reason"] == "OpenVINO does not load"

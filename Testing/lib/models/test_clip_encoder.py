@@ -5,7 +5,7 @@ import torch
 
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.models import Decoder, DecoderConfig, SamI2I
-from SAMI2ILib.models.clip import ClipConfig, build_clip, load_clip
+from SAMI2ILib.models.clip import ClipConfig, build_clip, import_open_clip, load_clip
 from SAMI2ILib.models.clip_encoder import ClipEncoderConfig, ClipPyramid, build_clip_encoder
 
 WIDTHS = (16, 24, 32, 40)
@@ -52,7 +52,9 @@ def test_resnet_maps_are_those_of_its_stages(tiny_clip):
 @pytest.mark.parametrize("size", [32, 64])
 def test_transformer_maps_are_those_of_open_clip_at_any_size(tiny_clip, size):
     # open_clip interpolates the position embedding once, when it loads the file for a size
-    sized = load_clip(tiny_clip("tiny-vit"), ClipConfig("tiny-vit", ""), image_size=size)
+    sized = import_open_clip().create_model(
+        "tiny-vit", pretrained=str(tiny_clip("tiny-vit")), force_image_size=size, weights_only=True
+    )
     images = torch.rand(2, 3, size, size)
     wanted = sized.visual.forward_intermediates(images, indices=[1, 3, 5, 7], output_fmt="NCHW")
     found = ClipPyramid(tiny(tiny_clip, "tiny-vit"))(images)

@@ -72,6 +72,8 @@ def _measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from SAMI2ILib.machine import describe_hardware
 
     plan = _plan(args)
+    for name in plan.models:
+        _check_name(name)
     console.start(describe_hardware()["cpu"], f"{plan.threads} threads, {plan.minutes:g} minutes")
     return run_benchmark(plan, console.note)
 
@@ -91,6 +93,26 @@ def _plan(args: argparse.Namespace) -> "Plan":
         growth=not args.no_growth,
         training=args.training,
     )
+
+
+def _check_name(name: str) -> None:
+    """Refuse a model that is not there before minutes go by with the others.
+
+    Raises:
+        MissingError: There is no such model.
+        ModelError: Its file is damaged.
+    """
+    from SAMI2ILib.benchmark.subject_names import BUNDLED, RANDOM_SUBJECTS
+    from SAMI2ILib.errors import MissingError
+    from SAMI2ILib.weights.store import Store
+
+    if name in (*RANDOM_SUBJECTS, BUNDLED):
+        return
+    try:
+        Store().find(name)
+    except MissingError as error:
+        known = ", ".join((BUNDLED, *RANDOM_SUBJECTS))
+        raise MissingError(error.message, f"--models takes {known}, too. {error.hint}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`sami2i bench` gives figures; how large they are is no matter for a test."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,28 @@ def test_options_become_the_plan_and_the_figures_are_written(sami2i, tmp_path, m
     assert json.loads((tmp_path / "b.json").read_text()) == results
     assert "times naive" in outcome.out
     assert "matrix products" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("nosuch", 3, r"There is no model 'nosuch'\. --models takes bundled, tiny, .*There are: "),
+        ("nosuch.safetensors", 3, r"nosuch\.safetensors"),
+        ("README.safetensors", 2, r"README\.safetensors"),
+    ],
+)
+def test_model_that_cannot_be_found_is_said_before_anything_is_measured(
+    sami2i, tmp_path, monkeypatch, name, code, said
+):
+    def run(_plan, _say):
+        raise AssertionError("it measures")
+
+    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
+    monkeypatch.chdir(tmp_path)
+    Path("README.safetensors").write_text("no model")
+    outcome = sami2i("bench", "--models", f"tiny,{name}")
+    assert outcome.code == code
+    assert re.search(said, outcome.error_line)
 
 
 def test_tables_and_plot_are_made_from_a_file(sami2i, tmp_path):

@@ -15,6 +15,7 @@ from SAMI2ILib.training.config import DataSource, TrainingConfig
 from SAMI2ILib.training.loop import TrainingResult
 from SAMI2ILib.training.networks import JointTranslator, clip_encoder_of, hiera_of
 from SAMI2ILib.training.recipes import recipe_label
+from SAMI2ILib.training.schedule import TrainingState
 from SAMI2ILib.training.selection import Selection
 from SAMI2ILib.training.starting_weights import StartingWeights
 from SAMI2ILib.training.validation import METRICS
@@ -35,6 +36,7 @@ from SAMI2ILib.weights.store_files import copy_checked
 
 _NO_LICENSE = "unknown"
 _LISTED_NAMES = 20
+_DATA_LETTERS = 200
 # What `METRICS` are called in a model file: name, unit, region.
 _NAMES = {
     "psnr": ("PSNR", "dB", ""), "ssim": ("SSIM", "", ""), "nrmse": ("NRMSE", "", ""),
@@ -258,6 +260,8 @@ def _metrics(
     data = f"validation subjects {', '.join(names[:_LISTED_NAMES])}"
     if len(names) > _LISTED_NAMES:
         data = f"{len(names)} validation subjects"
+    # Of a run that has not ended, the weights may be of a later step than what was measured.
+    step = "" if best else _step_of_measures(state)
     return tuple(
         Metric(
             name=_NAMES[metric][0],
@@ -268,7 +272,13 @@ def _metrics(
                 round(measures[f"{metric}_sd"], 5) if measures["subjects"] > 1 else None
             ),
             subjects=round(measures["subjects"]),
-            data=data[:200],
+            data=data[: _DATA_LETTERS - len(step)] + step,
         )
         for metric in METRICS
     )
+
+
+def _step_of_measures(state: TrainingState) -> str:
+    if state.validated_step == state.step:
+        return ""
+    return f", at step {state.validated_step} of these {state.step}"

@@ -22,7 +22,7 @@ class TrainingState:
         finished: Whether the budget is spent, or patience ended.
         losses: Means over the last logged steps: by target, then by term.
         validation: The last measures on the validation subjects.
-        validated_step: When that was.
+        validated_step: When that was; a model file says it where its weights are of another step.
         best_score: Smallest mean brain NRMSE of all validations; infinite before the first.
         best_step: When that was.
         best: The measures then.

@@ -84,6 +84,17 @@ def test_model_says_what_it_was_made_from(config, selection, tmp_path):
     assert nrmse.standard_deviation is None  # of a single subject there is none
 
 
+def test_figures_of_earlier_weights_say_their_step(configure, tmp_path):
+    config = configure(optimization={"steps": 9, "validate_every": 2})
+    selection = select_subjects(config)
+    answers = iter([False, False, True])
+    train(config, selection, tmp_path, callbacks=Callbacks(should_stop=lambda: next(answers)))
+    result = load_result(config, selection, tmp_path)  # as --export-only, from the checkpoint
+    files = export_models(config, result, selection, StartingWeights(), tmp_path)
+    said = {metric.data for metric in read_spec(files.models[0]).metrics}
+    assert said == {"validation subjects carl, at step 2 of these 3"}
+
+
 def test_single_target_becomes_one_file_that_the_store_lists(configure, tmp_path):
     config = configure(targets=["T2"])
     selection = select_subjects(config)

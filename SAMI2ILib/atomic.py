@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,14 @@ TEMPORARY_PREFIX = ".sami2i-"
 # The holder of a lock renames a few files, which takes milliseconds: after this it must be dead.
 _LOCK_SECONDS = 10.0
 _LOCK_POLL_SECONDS = 0.01
+
+# A virus scanner or an indexer holds a new file for a moment; Windows renames nothing meanwhile.
+_PATIENCE_SECONDS = 2.0
+_PATIENCE_POLL_SECONDS = 0.05
+
+# What Windows takes unless long paths are switched on, and room for our temporary names.
+_LONGEST_WINDOWS_PATH = 259
+_LONGEST_TEMPORARY_NAME = 64
 
 # Nothing is written for so long without a change: a leftover, wherever its process was.
 _LEFTOVER_SECONDS = 24 * 3600
@@ -49,11 +56,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        move_into_place(temporary, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it has got its name, or `remove_leftovers` finds it
+            temporary.unlink()
 
 
 @contextmanager
@@ -68,21 +76,79 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
 
     Raises:
         OutputError: The folder that it lies in does not exist or cannot be written to; `folder`
-            holds something and may not be replaced.
+            holds something and may not be replaced, or another program has a file of it open.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=own_prefix(), dir=folder.parent) as temporary:
-            # A folder in it, because the outer one is readable by its owner alone.
-            staged = Path(temporary) / folder.name
+        with _temporary_folder(folder.parent) as temporary:
+            staged, before = temporary / folder.name, temporary / f"{folder.name}-before"
             staged.mkdir()
             yield staged
             if folder.exists() and replace:
-                shutil.rmtree(folder)
+                move_into_place(folder, before)
             elif folder.exists():
                 folder.rmdir()  # fails where it holds something
-            staged.rename(folder)
+            try:
+                move_into_place(staged, folder)
+            except BaseException:
+                with suppress(OSError):  # there was none
+                    move_into_place(before, folder)
+                raise
     except OSError as error:
         raise _cannot_write(folder, error) from error
+
+
+@contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    """Give a new folder; it is removed afterwards with what is left in it.
+
+    Not one of `tempfile`: those are for their owner alone, on Windows with all that moves out of
+    them (since Python 3.11.10 and 3.12.4), and where Windows lets nobody write it looks for a free
+    name without end.
+    """
+    temporary = parent / f"{own_prefix()}{secrets.token_hex(8)}"
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_into_place(source: Path, target: Path) -> None:
+    """Rename a file or folder on one disk; a file that has the name is replaced.
+
+    Raises:
+        OSError: It cannot be renamed; on Windows also where another program has it or the target
+            open, and does not let go of it within two seconds.
+    """
+    patience = _PATIENCE_SECONDS if sys.platform == "win32" else 0.0
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PATIENCE_POLL_SECONDS)
+        else:
+            return
+
+
+def may_write(folder: Path) -> bool:
+    """Whether files can be made in a folder; Windows tells only when one is made."""
+    if sys.platform == "win32":
+        return _can_make_a_file(folder)
+    return os.access(folder, os.W_OK)
+
+
+def _can_make_a_file(folder: Path) -> bool:
+    probe = folder / f"{own_prefix()}{secrets.token_hex(8)}"
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError:
+        return False
+    with suppress(OSError):
+        probe.unlink()
+    return True
 
 
 @contextmanager
@@ -217,7 +283,11 @@ def this_place() -> str:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path.name!r} cannot be written: {error.strerror or error}.",
-        "Choose an existing folder that you may write to and that has space left.",
-    )
+    hint = "Choose an existing folder that you may write to and that has space left."
+    if sys.platform == "win32":
+        room = len(str(path.absolute().parent)) + max(len(path.name), _LONGEST_TEMPORARY_NAME)
+        if isinstance(error, PermissionError) and path.exists():
+            hint = "Close the programs that have it open, or choose another name or folder."
+        elif room > _LONGEST_WINDOWS_PATH:
+            hint = "Choose a folder whose path is shorter: Windows takes 259 letters in all."
+    return OutputError(f"{path.name!r} cannot be written: {error.strerror or error}.", hint)

@@ -1,10 +1,10 @@
 """Where a synthetic volume goes, what it is called, and what it must never replace."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from SAMI2ILib.atomic import may_write
 from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
@@ -116,7 +116,7 @@ def check_output(output: Path, source: Path) -> None:
         )
     require_utf8(output)
     existing = next(folder for folder in output.absolute().parents if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not may_write(existing):
         raise OutputError(
             f"{existing.name or str(existing)!r} is not a folder that may be written to.",
             "Choose another one for -o.",

@@ -164,7 +164,8 @@ def _age_seconds(path: Path) -> float:
         try:
             return probe.stat().st_mtime - path.stat().st_mtime
         finally:
-            probe.unlink(missing_ok=True)
+            with suppress(OSError):
+                probe.unlink()
     except OSError:
         return 0.0
 
@@ -193,7 +194,8 @@ def _create(path: Path, text: str) -> bool:
             "Choose a folder that you may write to and that has space left.",
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps what a virus scanner looks at
+            draft.unlink()
 
 
 def _create_exclusively(path: Path, text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from SAMI2ILib.atomic import atomic_path
+from SAMI2ILib.atomic import atomic_path, move_into_place
 from SAMI2ILib.errors import InputError
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -33,7 +33,7 @@ def save_checkpoint(content: dict[str, Any], folder: Path) -> None:
     with atomic_path(newest) as partial:
         torch.save(content, partial)
         if newest.is_file():
-            newest.replace(folder / PREVIOUS_NAME)
+            move_into_place(newest, folder / PREVIOUS_NAME)
 
 
 def save_best(content: dict[str, Any], folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from SAMI2ILib.about import REPOSITORY_URL, VERSION
-from SAMI2ILib.atomic import make_folder
+from SAMI2ILib.atomic import make_folder, move_into_place
 from SAMI2ILib.errors import CancelledError, InputError, NetworkError, OutputError
 from SAMI2ILib.weights.model_file import file_sha256
 from SAMI2ILib.weights.network_errors import describe_status, explain
@@ -110,7 +110,7 @@ def download(
             "Nothing was kept. Try again; if it happens again, the published file has changed.",
         )
     with _disk_errors(destination):
-        part.path.replace(destination)
+        move_into_place(part.path, destination)
         part.note.unlink(missing_ok=True)
     return found
 

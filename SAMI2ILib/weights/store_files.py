@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from SAMI2ILib.atomic import atomic_path, make_folder
+from SAMI2ILib.atomic import atomic_path, make_folder, move_into_place
 from SAMI2ILib.errors import InputError, MissingError, ModelError, OutputError
 from SAMI2ILib.weights.model_file import (
     file_sha256,
@@ -170,7 +170,7 @@ def move_file(path: Path, target: Path) -> None:
         OutputError: It cannot be moved.
     """
     try:
-        path.replace(target)
+        move_into_place(path, target)
     except OSError as error:
         raise OutputError(
             f"The file {target} cannot be written ({error.strerror}).",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from SAMI2ILib.atomic import exclusive, make_folder, write_text
+from SAMI2ILib.atomic import exclusive, make_folder, move_into_place, write_text
 from SAMI2ILib.errors import ModelError, OutputError
 
 INDEX_NAME: Final = "index.json"
@@ -76,7 +76,7 @@ def write_index(folder: Path, index: StoreIndex) -> None:
     path = folder / INDEX_NAME
     if index.problem:
         try:
-            path.replace(path.with_suffix(".json.damaged"))
+            move_into_place(path, path.with_suffix(".json.damaged"))
         except OSError as error:
             raise OutputError(
                 f"The damaged index {path} cannot be set aside ({error.strerror}).",

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from SAMI2ILib.atomic import (
     atomic_path,
     exclusive,
     make_folder,
+    may_write,
+    move_into_place,
     remove_leftovers,
     write_text,
 )
@@ -218,3 +221,120 @@ def test_lock_in_a_folder_that_is_not_there_is_said(tmp_path):
 def test_letters_that_are_not_utf8_are_written_as_escapes(tmp_path):
     write_text('"M\udcfcller"', tmp_path / "x.json")
     assert (tmp_path / "x.json").read_bytes() == rb'"M\udcfcller"'
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Windows: a path in the list that is given is open elsewhere, once for each time it is there.
+
+    What is open can be neither renamed nor replaced.
+    """
+    rename, busy = os.replace, []
+
+    def refuse_if_open(source, target, **_options):
+        for path in (Path(source), Path(target)):
+            if path in busy:
+                busy.remove(path)
+                raise PermissionError(13, "The process cannot access the file", str(path))
+        rename(source, target)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "replace", refuse_if_open)
+    monkeypatch.setattr(atomic, "_PATIENCE_POLL_SECONDS", 0.001)
+    return busy
+
+
+def test_file_that_is_held_for_a_moment_is_waited_for_on_windows(tmp_path, windows):
+    path = tmp_path / "x.json"
+    windows += [path] * 3
+    write_text("whole", path)
+    assert path.read_text() == "whole"
+    assert names_in(tmp_path) == ["x.json"]
+
+
+def test_file_that_stays_open_on_windows_is_kept_and_said(tmp_path, windows, monkeypatch):
+    monkeypatch.setattr(atomic, "_PATIENCE_SECONDS", 0.0)
+    path = tmp_path / "x.json"
+    path.write_text("earlier")
+    windows += [path] * 9
+    with pytest.raises(OutputError, match=r"'x\.json' cannot be .*Close the programs that have it"):
+        write_text("whole", path)
+    assert path.read_text() == "earlier"
+    assert names_in(tmp_path) == ["x.json"]
+
+
+def test_renaming_is_not_tried_again_where_a_refusal_is_final(tmp_path, windows, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    (tmp_path / "a").touch()
+    windows += [tmp_path / "a"]
+    with pytest.raises(PermissionError):
+        move_into_place(tmp_path / "a", tmp_path / "b")
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_folder_of_which_a_file_stays_open_on_windows_is_as_it_was(tmp_path, windows, monkeypatch):
+    monkeypatch.setattr(atomic, "_PATIENCE_SECONDS", 0.0)
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "mapped.npy").touch()
+    windows += [folder] * 9
+    with (
+        pytest.raises(OutputError, match=r"'a' cannot be written: .*Close the programs"),
+        atomic_folder(folder) as staged,
+    ):
+        (staged / "new.npy").touch()
+    assert names_in(tmp_path) == ["a"]
+    assert names_in(folder) == ["mapped.npy"]
+
+
+def test_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "earlier").touch()
+    rename = os.replace
+
+    def interrupt(source, target, **_options):
+        if Path(target) == folder and (Path(source) / "new").exists():
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as staged:
+        (staged / "new").touch()
+    assert names_in(tmp_path) == ["a"]
+    assert names_in(folder) == ["earlier"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
+def test_folder_and_what_is_in_it_have_the_permissions_of_new_ones(tmp_path):
+    (tmp_path / "ordinary").mkdir()
+    with atomic_folder(tmp_path / "atomic") as staged:
+        # Windows hands the permissions of the folder around it on to what is made in it.
+        around = staged.parent.stat().st_mode
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode == around
+
+
+def test_file_that_cannot_be_removed_hides_no_reason(tmp_path, monkeypatch):
+    def refuse(_path, missing_ok=False):
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        pytest.raises(OutputError, match="'x' cannot be written: No space left"),
+        atomic_path(tmp_path / "x"),
+    ):
+        raise OSError(28, "No space left on device")
+
+
+def test_long_path_on_windows_is_said(tmp_path, windows):
+    folder = tmp_path / ("long" * 30) / ("long" * 30)
+    with pytest.raises(OutputError, match=r"'x' cannot be .*Windows takes 259 letters in all"):
+        write_text("whole", folder / "x")
+
+
+def test_windows_is_asked_by_a_file_whether_a_folder_may_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "access", lambda _path, _mode: True)  # what Windows says of any folder
+    assert may_write(tmp_path)
+    assert names_in(tmp_path) == []
+    assert not may_write(tmp_path / "no")

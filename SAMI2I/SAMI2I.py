@@ -66,10 +66,10 @@ class SAMI2I(ScriptedLoadableModule):
 
 
 def onStartupCompleted() -> None:
-    """Offer the sample head, and mark synthetic volumes whichever module shows or saves them."""
-    sample_data.registerSampleData()
+    """Mark synthetic volumes whichever module shows or saves them, and offer the sample head."""
     marking.startMarking()
     saved_files.startWritingSidecars()
+    sample_data.registerSampleData()
 
 
 @parameterNodeWrapper

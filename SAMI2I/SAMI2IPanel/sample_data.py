@@ -23,11 +23,11 @@ def registerSampleData() -> None:
 
     paths = samplePaths()
     logic = SampleData.SampleDataLogic
-    logic.registerCustomSampleDataCategory(CATEGORY, _("SAM-I2I"))
+    if hasattr(logic, "registerCustomSampleDataCategory"):  # not in Slicer 5.10
+        logic.registerCustomSampleDataCategory(CATEGORY, _("SAM-I2I"))
     logic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
-        sampleDescription=_("A simulated head: T1, and its true T2 and PD to compare with."),
         thumbnailFileName=str(THUMBNAIL),
         uris=[path.as_uri() for path in paths],
         fileNames=[f"{name}.nii.gz" for name in NODE_NAMES],

@@ -24,8 +24,9 @@ class SampleDataSource:
         loadFiles: Any = None,
         customDownloader: Any = None,
         thumbnailFileName: str | None = None,
-        loadFileType: Any = None,
+        loadFileTypes: Any = None,
         loadFileProperties: dict[str, Any] | None = None,
+        loadFileType: Any = None,
     ) -> None:
         self.sampleName = sampleName
         self.sampleDescription = sampleDescription or sampleName
@@ -35,7 +36,8 @@ class SampleDataSource:
         self.uris, self.fileNames, self.nodeNames, self.checksums = (
             _asList(value) for value in (uris, fileNames, nodeNames, checksums)
         )
-        self.loadFiles, self.loadFileTypes = _asList(loadFiles), _asList(loadFileType)
+        self.loadFiles, self.loadFileTypes = _asList(loadFiles), _asList(loadFileTypes)
+        self.loadFileTypes = self.loadFileTypes or _asList(loadFileType)
         if not len(self.uris) == len(self.fileNames):
             raise ValueError("A sample needs as many file names as addresses.")
 
@@ -46,23 +48,39 @@ class SampleDataLogic:
     sources: ClassVar[dict[str, list[SampleDataSource]]] = {}
     categories: ClassVar[dict[str, str]] = {}
 
-    @classmethod
-    def registerCustomSampleDataCategory(
-        cls, category: str, title: str = "", **_options: Any
+    @staticmethod
+    def registerCustomSampleDataCategory(category: str, title: str) -> None:
+        """Name a category; Slicer 5.10 lacks this function."""
+        SampleDataLogic.categories[category] = title
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category: str = "Custom",
+        sampleName: str | None = None,
+        uris: Any = None,
+        fileNames: Any = None,
+        nodeNames: Any = None,
+        customDownloader: Any = None,
+        thumbnailFileName: str | None = None,
+        loadFileTypes: Any = None,
+        loadFiles: Any = None,
+        loadFileProperties: dict[str, Any] | None = None,
+        checksums: Any = None,
+        loadFileType: Any = None,
     ) -> None:
-        cls.categories[category] = title or category
+        """Offer a sample; these are all the arguments that Slicer 5.10 to 5.12 take."""
+        source = SampleDataSource(
+            sampleName=sampleName, uris=uris, fileNames=fileNames, nodeNames=nodeNames,
+            customDownloader=customDownloader, thumbnailFileName=thumbnailFileName,
+            loadFileTypes=loadFileTypes, loadFiles=loadFiles,
+            loadFileProperties=loadFileProperties, checksums=checksums, loadFileType=loadFileType,
+        )  # fmt: skip
+        sources = SampleDataLogic.sources
+        others = [item for item in sources.get(category, []) if item.sampleName != sampleName]
+        sources[category] = [*others, source]
 
-    @classmethod
-    def registerCustomSampleDataSource(cls, category: str = "Custom", **options: Any) -> None:
-        source = SampleDataSource(**options)
-        others = [
-            item for item in cls.sources.get(category, []) if item.sampleName != source.sampleName
-        ]
-        cls.sources[category] = [*others, source]
-
-    @classmethod
-    def sourceForSampleName(cls, name: str) -> SampleDataSource | None:
-        every = [source for sources in cls.sources.values() for source in sources]
+    def sourceForSampleName(self, name: str) -> SampleDataSource | None:
+        every = [source for sources in self.sources.values() for source in sources]
         return next((source for source in every if source.sampleName == name), None)
 
     def downloadSamples(self, name: str) -> list[Any]:

@@ -52,10 +52,27 @@ def test_sample_is_registered_without_a_network(slicerHost, widget):
     assert [node.GetName() for node in nodes] == [
         "SimulatedHead_T1", "SimulatedHead_T2", "SimulatedHead_PD",
     ]  # fmt: skip
-    source = SampleData.SampleDataLogic.sourceForSampleName("SAMI2ISimulatedHead")
+    source = SampleData.SampleDataLogic().sourceForSampleName("SAMI2ISimulatedHead")
     assert all(uri.startswith("file:") for uri in source.uris)
     widget.initializeParameterNode()
     assert widget.panel.parameters.inputVolume is nodes[0]
     assert (
         slicer.util.arrayFromVolume(nodes[0]).shape == slicer.util.arrayFromVolume(nodes[1]).shape
     )
+
+
+def test_slicer_5_10_which_names_no_categories_gets_sample_marks_and_records(
+    slicerHost, monkeypatch
+):
+    import SampleData
+    import slicer
+    from SAMI2IPanel import marking, saved_files
+
+    marking.stopMarking()
+    saved_files.stopWritingSidecars()
+    monkeypatch.delattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory")
+    slicerHost.loadModule(MODULE)
+    assert slicerHost.takeExceptions() == []
+    assert SampleData.SampleDataLogic().sourceForSampleName("SAMI2ISimulatedHead") is not None
+    assert slicer.modules.SAMI2IMarker is not None
+    assert slicer.modules.SAMI2ISidecarWriter is not None

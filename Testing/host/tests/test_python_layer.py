@@ -116,6 +116,8 @@ def test_samples_are_loaded_from_files_at_hand_and_never_downloaded(slicerHost, 
         SampleData.downloadSamples("Nowhere")
     with pytest.raises(ValueError, match="as many file names as addresses"):
         register(category="Test", sampleName="Wrong", uris=["a", "b"], fileNames="a")
+    with pytest.raises(TypeError, match="sampleDescription"):  # Slicer's function does not take it
+        register(category="Test", sampleName="Wrong", sampleDescription="A head")
 
 
 def test_a_self_test_that_is_missing_is_a_failure(slicerHost):

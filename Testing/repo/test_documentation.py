@@ -71,17 +71,32 @@ def test_every_command_is_in_the_reference():
     assert [c for c in COMMANDS if not re.search(rf"^\| `{c}[ `]", reference, re.M)] == []
 
 
-def test_every_option_is_documented():
-    text = "\n".join(documents().values())
+def documented_options(text: str) -> set[str]:
+    """Every option that stands in the lines of a text as code."""
+    without_blocks = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    code = " ".join(re.findall(r"`([^`\n]+)`", without_blocks))
+    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code))
+
+
+def test_every_option_is_in_the_entry_of_its_command():
+    reference = documents()[Path("docs/reference/command-line.md")]
+    preface, *sections = re.split(r"^## ", reference, flags=re.M)
+    sections = {re.match("`?([a-z-]*)", section)[1]: section for section in sections}
+    everywhere, rows = preface.split("| command | does |")
+    found = commands()
+    common = set.intersection(*found.values())
     understood = {"--help", "--output"}  # the latter is -o everywhere
-    missing = [
-        f"{command} {option}"
-        for command, found in commands().items()
-        for option in sorted(found - understood)
-        if option.startswith("--")
-        and not re.search(rf"{option.replace('--no-', '--(no-)?')}(?![\w-])", text)
-    ]
-    assert missing == []
+    wrong = [option for option in common - understood if option not in everywhere]
+    for command, its_options in found.items():
+        row = re.search(rf"^\| `{command}[ `].*$", rows, re.M)[0]
+        section = sections.get(command, "")
+        wanted = {option for option in its_options - common - understood if option[:2] == "--"}
+        missing = wanted - documented_options(row + section)
+        wrong += [f"{command} {option} is missing" for option in sorted(missing)]
+        cells = re.findall(r"^\| ([^|]*)", section, re.M)
+        unknown = documented_options(" ".join(cells)) - its_options
+        wrong += [f"{command} has no {option}" for option in sorted(unknown)]
+    assert wrong == []
 
 
 def test_links_to_headings_lead_to_headings():

@@ -1,9 +1,7 @@
 """Folders and files that appear whole or not at all; the one place that makes them."""
 
-import functools
 import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -14,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from SAMI2ILib.errors import OutputError
+from SAMI2ILib.processes import birth, is_running, this_place
 
 TEMPORARY_PREFIX = ".sami2i-"
 
@@ -32,6 +31,9 @@ _LONGEST_TEMPORARY_NAME = 64
 # Nothing is written for so long without a change: a leftover, wherever its process was.
 _LEFTOVER_SECONDS = 24 * 3600
 
+# Place, number and birth of the process whose a temporary name is; older names lack the birth.
+_OWNER = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-(\d{{1,10}})-(?:(\d+)-)?")
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -45,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
     """
-    name = f"{own_prefix()}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}"
+    name = f"{own_prefix()}{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}"
     temporary = path.with_name(name)
     try:
         # Exclusive creation: a file or link that someone else put there is never written through.
@@ -105,7 +107,7 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
     them (since Python 3.11.10 and 3.12.4), and where Windows lets nobody write it looks for a free
     name without end.
     """
-    temporary = parent / f"{own_prefix()}{secrets.token_hex(8)}"
+    temporary = parent / f"{own_prefix()}{secrets.token_hex(6)}"
     temporary.mkdir()
     try:
         yield temporary
@@ -141,7 +143,7 @@ def may_write(folder: Path) -> bool:
 
 
 def _can_make_a_file(folder: Path) -> bool:
-    probe = folder / f"{own_prefix()}{secrets.token_hex(8)}"
+    probe = folder / f"{own_prefix()}{secrets.token_hex(6)}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError:
@@ -245,41 +247,21 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    owner = re.match(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-(\d+)-", path.name)
-    if owner and owner[1] == this_place() and sys.platform != "win32":
-        return not is_alive(int(owner[2]))  # whatever the clock says
+    owner = _OWNER.match(path.name)
+    if owner and owner[1] == this_place():
+        runs = is_running(int(owner[2]), owner[3] or "")
+        if runs is not None:
+            return not runs  # whatever the clock says
     try:
         return time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS
     except OSError:
         return False  # gone meanwhile
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process of this machine runs; on Windows always true, where asking ends it."""
-    if sys.platform == "win32":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
-    return True
-
-
 def own_prefix() -> str:
     """What the names of this process's temporary files begin with; see `remove_leftovers`."""
-    return f"{TEMPORARY_PREFIX}{this_place()}-{os.getpid()}-"
-
-
-@functools.cache
-def this_place() -> str:
-    """Where process numbers mean the same: this machine since it was started, this container."""
-    parts = [platform.node()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:8]
+    born = birth(os.getpid())
+    return f"{TEMPORARY_PREFIX}{this_place()}-{os.getpid()}-{born}{'-' if born else ''}"
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -22,8 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from SAMI2ILib.atomic import is_alive, own_prefix, this_place, write_text
+from SAMI2ILib.atomic import own_prefix, write_text
 from SAMI2ILib.errors import OutputError
+from SAMI2ILib.processes import birth, is_running, this_place
 
 LEASE_SECONDS: Final = 600.0
 """After so long without a sign of life a lease of another machine is free again."""
@@ -86,7 +87,7 @@ def acquire(folder: Path) -> Lease | None:
     claim = {
         "place": this_place(),
         "process": os.getpid(),
-        "born": _birth(os.getpid()),
+        "born": birth(os.getpid()),
         "machine": platform.node(),
     }
     if not _create(path, json.dumps(claim) + "\n") or _newest_claim(folder) != path:
@@ -125,11 +126,9 @@ def _is_free(path: Path) -> bool:
     claim = _read(path)
     if claim.get("released"):
         return True
-    process = claim.get("process")
-    if claim.get("place") == this_place() and isinstance(process, int):
-        gone = not is_alive(process) or claim.get("born") != _birth(process)
-        if gone:
-            return True
+    process = claim.get("process") if claim.get("place") == this_place() else None
+    if isinstance(process, int) and is_running(process, str(claim.get("born", ""))) is False:
+        return True
     return _age_seconds(path) > LEASE_SECONDS
 
 
@@ -139,21 +138,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}  # gone, or half written where hard links do not exist: age decides
     return claim if isinstance(claim, dict) else {}
-
-
-def _birth(process: int) -> str:
-    """When a process of this machine began, in the kernel's ticks; empty where that is not told.
-
-    A number is given again after a while, and a process that was killed keeps its own until its
-    parent has heard of it: neither passes for the process that took the lease.
-    """
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    # the name, in parentheses, may hold spaces; fields 3 and 22 count from behind it
-    state, *rest = text.rpartition(")")[2].split()
-    return "gone" if state in "ZX" else rest[18]
 
 
 def _age_seconds(path: Path) -> float:

@@ -20,6 +20,7 @@ from SAMI2ILib.atomic import (
     write_text,
 )
 from SAMI2ILib.errors import OutputError
+from SAMI2ILib.processes import birth, this_place
 from Testing.lib.files import names_in
 
 
@@ -143,6 +144,27 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
         (staged / "z").touch()
         remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["x", "y", "z"]
+
+
+@pytest.mark.skipif(not birth(os.getpid()), reason="this system does not say when a process began")
+def test_leftover_of_a_dead_process_goes_although_its_number_was_given_again(tmp_path):
+    with atomic_path(tmp_path / "x.nii.gz") as temporary:
+        own = birth(os.getpid())
+        assert f"-{os.getpid()}-{own}-" in temporary.name
+        dead = temporary.with_name(temporary.name.replace(f"-{own}-", f"-{int(own) - 1}-"))
+        dead.touch()
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == [temporary]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process by its number")
+def test_leftover_of_a_version_without_times_goes_by_the_number(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    for number in (ended.pid, os.getpid()):
+        (tmp_path / f".sami2i-{this_place()}-{number}-0123456789012345.nii.gz").touch()
+    remove_leftovers(tmp_path)
+    assert names_in(tmp_path) == [f".sami2i-{this_place()}-{os.getpid()}-0123456789012345.nii.gz"]
 
 
 @pytest.mark.fault("clock")

@@ -6,6 +6,7 @@ superior. `itk_geometry` and `from_itk` change the two signs, and nothing else i
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,9 +201,11 @@ def _read_with_itk(path: Path) -> Volume:
         image = reader.Execute()
     except RuntimeError as error:
         _refuse_if_memory_ran_out(error, reader, path.name)
+        hint = "Copy or export the file again, or check that it opens in 3D Slicer."
+        if sys.platform == "win32" and not str(path).isascii():
+            hint = "Copy or export the file again, to a path of plain letters such as C:\\scans."
         raise InputError(
-            f"{path.name} cannot be read as an image: {_reason(error, path)}",
-            "Copy or export the file again, or check that it opens in 3D Slicer.",
+            f"{path.name} cannot be read as an image: {_reason(error, path)}", hint
         ) from error
     return from_itk(image, path.name)
 

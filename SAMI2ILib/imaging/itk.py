@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class _Quiet:
     lock = threading.Lock()
     users = 0
     warnings_before = True
-    numbers_before = "C"
+    locale_before: dict[int, str] = {}  # noqa: RUF012 - of the process, as all of these
 
 
 @contextmanager
@@ -33,16 +33,16 @@ def quiet_itk() -> Iterator[Any]:
     """Give the `SimpleITK` module with C++ warnings off; errors still come as exceptions.
 
     Numbers have a decimal point meanwhile: where a host such as Qt has chosen a locale with a
-    comma, ITK reads 1.25 mm in the header of an NRRD as 1. Both switches belong to the process:
-    the last thread that leaves restores them.
+    comma, ITK reads 1.25 mm in the header of an NRRD as 1. On Windows paths are UTF-8 meanwhile:
+    in any other code page ITK finds no file in a folder `Jürgen`. These switches belong to the
+    process: the last thread that leaves restores them.
     """
     sitk = simpleitk()
     with _Quiet.lock:
         if _Quiet.users == 0:
             _Quiet.warnings_before = sitk.ProcessObject.GetGlobalWarningDisplay()
-            _Quiet.numbers_before = locale.setlocale(locale.LC_NUMERIC)
             sitk.ProcessObject.SetGlobalWarningDisplay(False)
-            locale.setlocale(locale.LC_NUMERIC, "C")
+            _Quiet.locale_before = _choose_locale()
         _Quiet.users += 1
     try:
         yield sitk
@@ -51,7 +51,31 @@ def quiet_itk() -> Iterator[Any]:
             _Quiet.users -= 1
             if _Quiet.users == 0:
                 sitk.ProcessObject.SetGlobalWarningDisplay(_Quiet.warnings_before)
-                locale.setlocale(locale.LC_NUMERIC, _Quiet.numbers_before)
+                _restore_locale(_Quiet.locale_before)
+
+
+def _choose_locale() -> dict[int, str]:
+    """Choose what ITK reads numbers and paths by; give what was chosen before.
+
+    ITK hands paths to the C library as UTF-8. That of Windows takes them for the system's code
+    page, unless the locale says UTF-8 (since Windows 10, version 1803).
+    """
+    wanted = {locale.LC_NUMERIC: "C"}
+    if sys.platform == "win32":
+        wanted[locale.LC_CTYPE] = ".UTF-8"
+    before = {category: locale.setlocale(category) for category in wanted}
+    for category, name in wanted.items():
+        with suppress(locale.Error):  # an older Windows: paths of plain letters are read there too
+            locale.setlocale(category, name)
+    return before
+
+
+def _restore_locale(before: dict[int, str]) -> None:
+    for category, name in before.items():
+        try:
+            locale.setlocale(category, name)
+        except locale.Error:  # Windows does not take every name back that it has given
+            locale.setlocale(category, "")
 
 
 def require_utf8(path: Path) -> None:

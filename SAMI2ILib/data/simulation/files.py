@@ -8,6 +8,7 @@ from SAMI2ILib.atomic import atomic_path, write_text
 from SAMI2ILib.errors import OutputError
 from SAMI2ILib.imaging import Volume
 from SAMI2ILib.imaging.io import to_itk
+from SAMI2ILib.imaging.itk import quiet_itk
 
 
 def write_int16(volume: Volume, path: Path, compression: int = 4) -> None:
@@ -21,11 +22,8 @@ def write_int16(volume: Volume, path: Path, compression: int = 4) -> None:
     Raises:
         OutputError: The folder is missing or not writable, or the disk is full.
     """
-    import SimpleITK as sitk
-
-    image: Any = to_itk(volume)
-    image = sitk.Cast(image, sitk.sitkInt16)  # type: ignore[no-untyped-call]
-    with atomic_path(path) as temporary:
+    with quiet_itk() as sitk, atomic_path(path) as temporary:
+        image = sitk.Cast(to_itk(volume), sitk.sitkInt16)
         try:
             sitk.WriteImage(image, str(temporary), True, compression)
         except RuntimeError as error:

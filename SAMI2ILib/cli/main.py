@@ -14,6 +14,7 @@ from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
 from SAMI2ILib.errors import as_sami2i_error
 from SAMI2ILib.memory import keep_freed_memory
+from SAMI2ILib.stop_signals import STOP_SIGNALS
 
 # Each is a module of this package with HELP, add_arguments(parser) and run(args, console).
 COMMANDS = (
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     _print_every_letter()
     console = open_console(args.progress)
-    signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
+    for number in STOP_SIGNALS:
+        if number != signal.SIGINT:  # Python does it
+            signal.signal(number, _raise_keyboard_interrupt)
     keep_freed_memory()
     try:
         if args.stop_on_stdin_close:

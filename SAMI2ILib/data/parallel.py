@@ -2,18 +2,22 @@
 
 import multiprocessing
 import os
-import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from SAMI2ILib.errors import InputError
+from SAMI2ILib.stop_signals import INTERRUPTS, ignore
 
 Result = TypeVar("Result")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# As many processes as a pool may have on Windows, which waits for no more things at a time.
+_MOST_ON_WINDOWS = 61
+_POLL_SECONDS = 0.2
 
 
 def run_in_processes(
@@ -27,7 +31,8 @@ def run_in_processes(
     Args:
         function: A function of a module, so that a fresh process can import it.
         tasks: Arguments of each call.
-        workers: Number of processes, all cores where None; 1 works in this process, in order.
+        workers: Number of processes, all cores where None; 1 works in this process, in order. At
+            most 61 on Windows.
 
     Raises:
         InputError: Fewer than one worker.
@@ -36,6 +41,8 @@ def run_in_processes(
     if workers is not None and workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}.")
     workers = min(workers or os.cpu_count() or 1, len(tasks))
+    if sys.platform == "win32":
+        workers = min(workers, _MOST_ON_WINDOWS)
     if workers <= 1:
         for task in tasks:
             yield function(*task)
@@ -53,8 +60,7 @@ def run_in_processes(
     ):
         futures = [pool.submit(function, *task) for task in tasks]
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            yield from _as_they_finish(futures)
         except (KeyboardInterrupt, GeneratorExit):
             writer.close()
             raise
@@ -63,18 +69,28 @@ def run_in_processes(
                 future.cancel()
 
 
+def _as_they_finish(futures: Sequence[Future[Result]]) -> Iterator[Result]:
+    """Yield the results in the order in which they come; Ctrl-C is heard on every system."""
+    unfinished = set(futures)
+    while unfinished:
+        # On Windows, a wait without a limit is not interrupted.
+        done, unfinished = wait(unfinished, _POLL_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
 def _live_with_parent(parent: Connection) -> None:
     """Make a worker process end, in the middle of its task, when the other end is closed."""
     # Ctrl-C reaches the whole group of processes; the parent decides what becomes of the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore(INTERRUPTS)
 
-    def wait() -> None:
+    def watch() -> None:
         try:
             parent.recv_bytes()
         except (EOFError, OSError):
             os._exit(1)
 
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from SAMI2ILib.data.dataset import PairedSlices, SubjectSlices
 from SAMI2ILib.models.diff_augment import DRAWS
+from SAMI2ILib.stop_signals import STOP_SIGNALS, ignore
 from SAMI2ILib.training.augment import cut_crop, vary_source
 from SAMI2ILib.training.brain_scale import BrainScales
 from SAMI2ILib.training.config import TrainingConfig
@@ -288,9 +289,6 @@ def load_batches(
 
 
 def _use_one_thread(_worker: int) -> None:
-    # Both reach the whole process group; the training itself decides when the workers end.
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # They reach the whole process group; the training itself decides when the workers end.
+    ignore(STOP_SIGNALS)
     torch.set_num_threads(1)

@@ -21,6 +21,14 @@ _MEMORY_WORDS: Final = (
     "failed to map segment",
     "can't start new thread",
 )
+# What torch says of it: on Windows, and of the memory of a GPU.
+_TORCH_MEMORY_WORDS: Final = (
+    "not enough memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+_GPU_WORDS: Final = ("CUDA", "CUBLAS", "CUDNN", "HIP")
 # oneDNN's, where the code it makes finds no memory; more words behind it name another failure.
 _ONEDNN_WORDS: Final = "could not create a primitive"
 
@@ -108,7 +116,7 @@ def as_sami2i_error(error: BaseException) -> Sami2iError:
     if isinstance(error, KeyboardInterrupt):
         return CancelledError()
     if is_memory_failure(error):
-        return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
+        return _out_of_memory(error)
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("SAMI2ILib"):
         return MissingError(
             f"The Python package '{error.name}' is not installed.",
@@ -130,9 +138,21 @@ def is_memory_failure(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     said = str(error)
+    if isinstance(error, RuntimeError) and any(words in said for words in _TORCH_MEMORY_WORDS):
+        return True
     return isinstance(error, RuntimeError | ImportError | OSError) and (
         said.strip() == _ONEDNN_WORDS or any(words in said for words in _MEMORY_WORDS)
     )
+
+
+def _out_of_memory(error: BaseException) -> OutOfMemoryError:
+    if isinstance(error, RuntimeError) and any(word in str(error) for word in _GPU_WORDS):
+        return OutOfMemoryError(
+            "The GPU's memory ran out.",
+            "Close other programs on it, use --device cpu, or in a training raise "
+            "optimization.accumulate, which divides the batch.",
+        )
+    return OutOfMemoryError("Memory ran out.", "Close other programs or use a smaller input.")
 
 
 def _of_the_system(error: OSError) -> Sami2iError | None:

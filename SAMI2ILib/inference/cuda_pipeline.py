@@ -94,12 +94,12 @@ class CudaGraph:
         self._slices = slices.clone()
         computing, aside = torch.cuda.current_stream(slices.device), _stream(slices.device)
         aside.wait_stream(computing)
-        with torch.cuda.stream(aside):
-            self._run(self._slices)  # libraries set themselves up in the first run on a stream
-        computing.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=aside):  # its own stream is one of the first GPU
-            self._images = self._run(self._slices)
+        with torch.cuda.stream(aside):  # makes its GPU the current one, for which a capture waits
+            self._run(self._slices)  # libraries set themselves up in the first run on a stream
+            with torch.cuda.graph(graph, stream=aside):  # its own stream is one of the first GPU
+                self._images = self._run(self._slices)
+        computing.wait_stream(aside)
         self._graph = graph
         return graph
 

@@ -1,7 +1,10 @@
 """Chooses where the network runs and in which precision, and says why."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -63,10 +66,7 @@ def select_device(request: str = "auto", precision: str = "auto") -> Device:
     if request == "cpu":
         return _cpu("it was asked for", precision)
     if request == "auto":
-        trouble = _cuda_trouble(0)
-        if trouble:
-            return _cpu(trouble, precision)
-        return _cuda(0, "it is the first CUDA device", precision)
+        return _first_that_works(precision)
     index = _cuda_index(request)
     trouble = _cuda_trouble(index)
     if trouble:
@@ -89,6 +89,24 @@ def device_trouble(device: Device) -> str:
     except (RuntimeError, AssertionError) as error:
         return f"a test operation on {device.name} failed ({first_line(error)})"
     return "" if works else f"{device.name} computed a wrong result"
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Let a GPU convolve float32 as what it is, for the length of a block.
+
+    torch lets cuDNN round what goes into a convolution to the ten bits of TF32 unless it is told
+    otherwise; its matrix products it does not. The setting is one of the whole process.
+    """
+    settings: Any = getattr(torch.backends.cudnn, "conv", None)  # since torch 2.9
+    name, full = ("fp32_precision", "ieee") if settings else ("allow_tf32", False)
+    settings = settings or torch.backends.cudnn
+    before = getattr(settings, name)
+    setattr(settings, name, full)
+    try:
+        yield
+    finally:
+        setattr(settings, name, before)
 
 
 def cpu_gains_from_bf16() -> bool:
@@ -117,6 +135,17 @@ def cpu_multiplies_faster_in_bf16() -> bool:
             times.append(time.perf_counter() - start)
         seconds[dtype] = min(times)
     return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]
+
+
+def _first_that_works(precision: str) -> Device:
+    first_trouble = ""
+    for index in range(max(1, torch.cuda.device_count())):
+        trouble = _cuda_trouble(index)
+        if not trouble:
+            works = " that works" if first_trouble else ""
+            return _cuda(index, f"it is the first CUDA device{works}", precision)
+        first_trouble = first_trouble or trouble
+    return _cpu(first_trouble, precision)
 
 
 def _cpu(reason: str, precision: str) -> Device:

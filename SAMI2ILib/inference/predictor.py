@@ -3,6 +3,7 @@
 A `Predictor` is all that `translate` asks of a back end.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,22 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from SAMI2ILib.errors import OutOfMemoryError
+from SAMI2ILib.errors import OutOfMemoryError, is_memory_failure
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.inference.cuda_pipeline import CudaGraph, CudaPipeline
-from SAMI2ILib.inference.device import Device
+from SAMI2ILib.inference.device import Device, full_float32
 
 MAX_BATCH = 32
 # The measured need of one slice is multiplied by this: allocators fragment.
 MEMORY_HEADROOM = 1.5
-
-_ALLOCATION_FAILURES = (
-    "DefaultCPUAllocator",
-    "not enough memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
 
 
 class Predictor(Protocol):
@@ -118,9 +111,8 @@ class TorchPredictor(Predictor):
         self._pipeline: CudaPipeline | None = None
         self._network = network.eval()
         self._chosen = device
-        self._batch_size = batch_size or 1
+        self._asked_batch_size = batch_size
         self._on_notice = on_notice
-        self._measured = batch_size is not None or not device.is_cuda
         self._move_to(device)
 
     @property
@@ -154,12 +146,13 @@ class TorchPredictor(Predictor):
         first = 0
         while first < len(batch):
             part = batch[first : first + self._batch_size]
+            failure = None
             try:
                 parts.append(self._run(part))
             except (MemoryError, RuntimeError) as error:
-                if not _is_allocation_failure(error):
-                    raise
-                self._shrink(len(part), error)
+                failure = _memory_failure(error)
+            if failure is not None:
+                self._shrink(len(part), failure)
                 continue
             first += len(part)
         return np.concatenate(parts)
@@ -184,14 +177,16 @@ class TorchPredictor(Predictor):
             try:
                 return self._pipeline.start(batch)
             except (MemoryError, RuntimeError) as error:
-                if not _is_allocation_failure(error):
-                    raise
+                _memory_failure(error)
         result = self.predict(batch)
         return lambda: result
 
     def _move_to(self, device: Device) -> None:
         self._device = device
         self._pipeline = None
+        self._batch_size = self._asked_batch_size or 1
+        self._measured = self._asked_batch_size is not None or not device.is_cuda
+        failure = None
         try:
             self._network.to(device.name)
             if device.is_cuda:
@@ -199,9 +194,9 @@ class TorchPredictor(Predictor):
                     self._network.to(memory_format=torch.channels_last)
                 self._open_pipeline()
         except RuntimeError as error:
-            if not _is_allocation_failure(error):
-                raise
-            self._shrink(1, error)
+            failure = _memory_failure(error)
+        if failure is not None:
+            self._shrink(1, failure)
 
     def _open_pipeline(self) -> None:
         run = CudaGraph(self._infer) if self._cuda_graphs else self._infer
@@ -221,6 +216,7 @@ class TorchPredictor(Predictor):
         # A graph must not hold on to weights that autocast has cast for one run.
         keeps = not self._cuda_graphs
         with (
+            full_float32() if self._device.is_cuda else contextlib.nullcontext(),
             torch.inference_mode(),
             torch.autocast(kind, self._device.dtype, enabled=reduced, cache_enabled=keeps),
         ):
@@ -260,7 +256,9 @@ class TorchPredictor(Predictor):
         self._on_notice(Notice("memory-device", message))
         self._device = Device("cpu", "CPU", "the GPU's memory did not hold one slice", "fp32")
         self._pipeline = None
+        self._batch_size = 1
         self._network.to("cpu")
+        torch.cuda.empty_cache()  # for the other programs on the GPU
 
 
 def batch_size_for(free_bytes: int, bytes_per_slice: int) -> int:
@@ -269,8 +267,12 @@ def batch_size_for(free_bytes: int, bytes_per_slice: int) -> int:
     return max(1, min(MAX_BATCH, fits))
 
 
-def _is_allocation_failure(error: Exception) -> bool:
-    # torch has no type of its own for a failed allocation on the CPU, or inside CUDA's libraries.
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in _ALLOCATION_FAILURES)
+def _memory_failure(error: Exception) -> Exception:
+    """Give an error if memory ran out, and raise any other.
+
+    It comes without its frames, which hold the tensors of the failed run: their memory is there
+    again once the `except` is left.
+    """
+    if not is_memory_failure(error):
+        raise error
+    return error.with_traceback(None)

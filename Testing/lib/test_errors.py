@@ -15,6 +15,15 @@ MEMORY = [
     RuntimeError("can't start new thread"),
     RuntimeError("could not create a primitive"),
     ImportError("libtiff.so.6: failed to map segment from shared object"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory"),
+]
+# As torch, its allocator of page-locked memory and CUDA's libraries say it.
+GPU_MEMORY = [
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 5.77 GiB",
+    "CUDA error: out of memory",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "HIP out of memory. Tried to allocate 2.00 GiB",
 ]
 
 
@@ -26,12 +35,22 @@ def test_want_of_memory_is_code_4_in_all_words(error):
     assert (known.exit_code, known.message) == (4, "Memory ran out.")
 
 
+@pytest.mark.fault("out-of-memory")
+@pytest.mark.parametrize("said", GPU_MEMORY)
+def test_want_of_memory_on_a_gpu_says_what_to_do_about_it(said):
+    known = as_sami2i_error(RuntimeError(said))
+    assert (known.exit_code, known.message) == (4, "The GPU's memory ran out.")
+    assert "optimization.accumulate" in known.hint
+
+
 @pytest.mark.parametrize(
     "error",
     [
         ImportError("libgomp.so: cannot allocate memory in static TLS block"),  # not for want of it
         RuntimeError("shapes do not match"),
         RuntimeError("could not create a primitive descriptor for a matmul primitive"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        FileNotFoundError(errno.ENOENT, "gone", "/data/out of memory/x.nii"),
         ValueError("bad_alloc"),
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 import weakref
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,14 +21,27 @@ class FakeGpu(Device):
     is_cuda = True
 
 
+PLAIN_COPY = torch.Tensor.copy_
 GPU = FakeGpu("cpu", "NVIDIA Test (CUDA 0)", "it was asked for", "fp32")
 
 
 class FakeCuda:
-    """Streams that do at once what they are asked, and note it."""
+    """Streams that note what they are asked, and copy as late as a real one may.
+
+    A copy for which nobody waits arrives when the program waits for it. Until then its destination
+    holds no number, and what it is copied from must not be changed.
+    """
 
     def __init__(self):
         self.log, self.current, self._names = [], "computing", iter(("up", "down") * 20)
+        self.copies = []
+
+    def copy(self, destination, source, non_blocking):
+        if not non_blocking:
+            return PLAIN_COPY(destination, source)
+        destination.fill_(torch.nan)
+        self.copies.append(lambda: PLAIN_COPY(destination, source))
+        return destination
 
     def note(self, what):
         self.log.append(f"{self.current}: {what}")
@@ -38,8 +52,10 @@ class FakeCuda:
     @contextmanager
     def inside(self, stream):
         before, self.current = self.current, stream.name
-        yield
-        self.current = before
+        try:
+            yield
+        finally:
+            self.current = before
 
     def page_lock(self, batch):
         self.note("upload")
@@ -58,27 +74,43 @@ class FakeStream:
         self.cuda.log.append(f"{self.name} waits for {other.name}")
 
     def record_event(self):
-        return self
+        return FakeEvent(self, len(self.cuda.copies))
+
+
+class FakeEvent:
+    """Behind the copies that were asked for before it."""
+
+    def __init__(self, stream, copies):
+        self.stream, self.copies = stream, copies
 
     def synchronize(self):
-        self.cuda.log.append(f"the program waits for {self.name}")
+        cuda = self.stream.cuda
+        cuda.log.append(f"the program waits for {self.stream.name}")
+        for number, copy in enumerate(cuda.copies[: self.copies]):
+            copy()
+            cuda.copies[number] = lambda: None
 
 
 class FakeGraph:
-    """Runs again what was captured."""
+    """Runs again what was captured; the capture itself computes nothing."""
 
     def __init__(self):
-        self.kernels = lambda: None
+        self.kernels = None
         self.replays = 0
 
     def replay(self):
         self.replays += 1
-        self.kernels()
+        with torch.inference_mode():
+            self.kernels()
 
 
 @pytest.fixture
 def cuda(monkeypatch):
     fake = FakeCuda()
+
+    def copy_(destination, source, non_blocking=False):
+        return fake.copy(destination, source, non_blocking)
+
     monkeypatch.setattr(
         torch.cuda, "Stream", lambda device=None: fake.stream_named(next(fake._names), device)
     )
@@ -87,6 +119,7 @@ def cuda(monkeypatch):
         torch.cuda, "current_stream", lambda _device=None: fake.stream_named("computing")
     )
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.Tensor, "copy_", copy_)
     monkeypatch.setattr(
         torch.Tensor, "record_stream", lambda _self, stream: fake.note(f"kept for {stream.name}")
     )
@@ -181,15 +214,26 @@ def test_failure_of_another_kind_is_said(cuda, batches):
 
 @pytest.fixture
 def graphs(cuda, monkeypatch):
-    """Let graphs be captured: a replay computes again, into the same tensor."""
+    """Let graphs of a network that doubles be captured: a replay writes into the same tensor."""
     made = []
 
     @contextmanager
     def capture(graph, stream):
+        assert cuda.current == stream.name  # or another GPU would be waited for
         made.append(graph)
         graph.device = stream.device
         yield
 
+    def capture_and_forget(run, slices):
+        graph = real_capture(run, slices)
+        inputs, outputs = run._slices, run._images
+        with torch.inference_mode():
+            outputs.fill_(torch.nan)
+        graph.kernels = lambda: outputs.copy_(2 * inputs)
+        return graph
+
+    real_capture = CudaGraph._capture
+    monkeypatch.setattr(CudaGraph, "_capture", capture_and_forget)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     return made
@@ -204,7 +248,6 @@ def test_second_batch_of_a_shape_is_captured_and_later_ones_replay_it(graphs, ba
     second = run(tensors[1])
     (graph,) = graphs
     assert graph.device == tensors[1].device  # not that of whichever GPU is current
-    graph.kernels = lambda: run._images.copy_(2 * run._slices)
     third = run(tensors[2])
     assert torch.equal(second, 2 * tensors[1])  # the later run has not changed it
     assert torch.equal(third, 2 * tensors[2])
@@ -213,6 +256,47 @@ def test_second_batch_of_a_shape_is_captured_and_later_ones_replay_it(graphs, ba
     assert len(graphs) == 1
     assert graph.replays == 3
     assert network.counts == [3, 3, 3, 2]  # alone, set up, captured, alone
+
+
+def test_replays_do_not_change_results_that_are_still_on_their_way(graphs, batches):
+    predictor = TorchPredictor(Doubles(), GPU, batch_size=3, cuda_graphs=True)
+    same_size = [*batches[:3], batches[0], batches[1]]
+    results = list(predictor.predict_each(same_size))
+    (graph,) = graphs
+    assert graph.replays == 4
+    assert all(
+        np.array_equal(result, 2 * batch[:, 0])
+        for result, batch in zip(results, same_size, strict=True)
+    )
+
+
+def test_stream_is_the_programs_own_again_where_a_capture_fails(cuda, graphs, batches, monkeypatch):
+    @contextmanager
+    def failing(graph, stream):
+        cuda.current = "left behind"  # as torch does where it cannot end it
+        yield
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(torch.cuda, "graph", failing)
+    run = CudaGraph(Doubles())
+    slices = torch.from_numpy(batches[0])
+    run(slices)
+    with pytest.raises(RuntimeError, match="previous error during capture"):
+        run(slices)
+    assert cuda.current == "computing"
+
+
+def test_convolutions_are_in_full_float32_on_a_gpu(cuda, batches, monkeypatch):
+    class Asks(nn.Module):
+        def forward(self, slices):
+            said.append(torch.backends.cudnn.allow_tf32)
+            return slices
+
+    monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace(allow_tf32=True))
+    said = []
+    TorchPredictor(Asks(), GPU, batch_size=3).predict(batches[0])
+    TorchPredictor(Asks(), Device("cpu", "CPU", "", "fp32"), batch_size=3).predict(batches[0])
+    assert said == [False, True]
 
 
 def test_predictor_lets_a_graph_go_where_memory_runs_out(graphs, batches):

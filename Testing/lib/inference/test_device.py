@@ -1,5 +1,8 @@
 """The choice of a device and the reason that is given for it."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from SAMI2ILib.inference.device import (
     cpu_gains_from_bf16,
     cpu_multiplies_faster_in_bf16,
     device_trouble,
+    full_float32,
     select_device,
 )
 
@@ -38,6 +42,16 @@ def test_auto_takes_the_first_gpu(one_gpu):
     device = select_device("auto")
     assert (device.name, device.description) == ("cuda:0", "NVIDIA Test (CUDA 0)")
     assert (device.precision, device.dtype) == ("bf16", torch.bfloat16)
+
+
+def test_auto_takes_the_next_gpu_where_the_first_does_not_work(monkeypatch, one_gpu):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    found = {0: "a test operation on CUDA 0 failed (busy)", 1: "", 2: ""}
+    monkeypatch.setattr(device_module, "_cuda_trouble", found.get)
+    device = select_device("auto")
+    assert (device.name, device.reason) == ("cuda:1", "it is the first CUDA device that works")
+    monkeypatch.setattr(device_module, "_cuda_trouble", lambda index: f"CUDA {index} is busy")
+    assert select_device("auto").reason == "CUDA 0 is busy"
 
 
 def test_old_gpu_computes_in_fp32_unless_asked(one_gpu, monkeypatch):
@@ -115,3 +129,23 @@ def test_bf16_is_chosen_for_training_where_it_is_measured_to_be_faster(
     ticks = iter([0.0, 2.0] * 5 + [0.0, bf16_seconds] * 5)
     monkeypatch.setattr(device_module.time, "perf_counter", lambda: next(ticks))
     assert cpu_multiplies_faster_in_bf16() is faster
+
+
+def test_float32_is_rounded_nowhere_within_a_block_and_as_before_behind_it():
+    convolutions = getattr(torch.backends.cudnn, "conv", None)
+    if convolutions is None:
+        pytest.skip("torch before 2.9 has another flag")
+    before = convolutions.fp32_precision
+    with contextlib.suppress(ZeroDivisionError), full_float32():
+        assert convolutions.fp32_precision == "ieee"
+        raise ZeroDivisionError
+    assert convolutions.fp32_precision == before == "tf32"  # torch's default
+    assert torch.backends.cudnn.allow_tf32  # both of torch's ways to ask agree again
+
+
+def test_older_torch_is_told_by_its_own_flag(monkeypatch):
+    older = SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends, "cudnn", older)
+    with full_float32():
+        assert older.allow_tf32 is False
+    assert older.allow_tf32 is True

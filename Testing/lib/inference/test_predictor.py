@@ -1,5 +1,7 @@
 """What happens when memory runs out, with networks that fail as torch does."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -39,12 +41,14 @@ def test_batch_is_halved_until_it_fits_and_nothing_is_lost():
 
 
 def test_gpu_that_does_not_hold_one_slice_hands_over_to_the_cpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(1))
     notices = []
     predictor = TorchPredictor(nn.Identity(), CPU, batch_size=1, on_notice=notices.append)
     predictor._device = Device("cuda:0", "NVIDIA Test (CUDA 0)", "it was asked for", "bf16")
     predictor._shrink(1, torch.cuda.OutOfMemoryError("CUDA out of memory"))
     assert predictor.device.name == "cpu"
+    assert len(emptied) == 2  # before another try, and when the network has left
     assert notices[0].message == (
         "NVIDIA Test (CUDA 0) ran out of memory; going on on the CPU, slower."
     )
@@ -92,6 +96,7 @@ def test_gpu_without_room_for_the_network_is_tried_again_for_the_next_volume(mon
     assert (predictor.device, network.places[-1]) == (gpu, "cuda:0")
     predictor.return_to_chosen_device()  # it is there
     assert len(network.places) == 3
+    assert not predictor._measured  # how many slices fit is found out anew
 
 
 def test_network_that_cannot_be_moved_for_another_reason_is_said():
@@ -101,6 +106,28 @@ def test_network_that_cannot_be_moved_for_another_reason_is_said():
 
     with pytest.raises(RuntimeError, match="device-side assert"):
         TorchPredictor(Broken(), CPU)
+
+
+def test_tensors_of_a_failed_run_are_gone_before_memory_is_sought(monkeypatch):
+    class Half(nn.Module):
+        """Fails with something in its hands, as a real network does."""
+
+        def forward(self, slices):
+            if len(slices) < 2:
+                return slices
+            activation = 2 * slices
+            held.append(weakref.ref(activation))
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    held, alive = [], []
+    predictor = TorchPredictor(Half(), CPU, batch_size=2)
+    shrink = predictor._shrink
+    monkeypatch.setattr(
+        predictor, "_shrink",
+        lambda *arguments: (alive.append(held[-1]() is not None), shrink(*arguments)),
+    )  # fmt: skip
+    predictor.predict(np.zeros((2, 1, 4, 4), np.float32))
+    assert alive == [False]
 
 
 def test_other_runtime_errors_are_not_taken_for_memory():

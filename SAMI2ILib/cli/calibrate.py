@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.inference.model_loader import load_model
     from SAMI2ILib.inference.predictor import TorchPredictor
 
-    device = select_device(args.device)
+    device = select_device(args.device, "fp32")
     console.start(device.description, device.reason)
     models = [load_model(reference) for reference in (args.model, *args.ensemble_with)]
     ensemble = Ensemble([Member(model, TorchPredictor(model.network, device)) for model in models])

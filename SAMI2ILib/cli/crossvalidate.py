@@ -91,7 +91,7 @@ def _machine(args: argparse.Namespace, stop: "threading.Event", console: Console
 
     return Machine(
         train_on=lambda config: choose_device(config, args.device, World()),
-        measure_on=lambda: select_device(args.device),
+        measure_on=lambda: select_device(args.device, "fp32"),
         should_stop=stop.is_set,
         on_progress=lambda spent: console.progress("train", round(1000 * spent), 1000),
         notice=lambda text: console.warn("training", text),

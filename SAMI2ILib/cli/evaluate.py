@@ -80,7 +80,7 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
     from SAMI2ILib.inference.predictor import TorchPredictor
     from SAMI2ILib.inference.translate import translate
 
-    device = select_device(args.device)
+    device = select_device(args.device, "fp32")
     console.start(device.description, device.reason)
     model = load_model(reference)
     spec = model.spec

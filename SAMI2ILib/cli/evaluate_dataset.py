@@ -26,7 +26,7 @@ def measure_dataset(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.evaluation.tables import text_table, write_evaluation
     from SAMI2ILib.inference.device import select_device
 
-    device = select_device(args.device)
+    device = select_device(args.device, "fp32")
     console.start(device.description, device.reason)
     references = [split_name(text) for text in args.models]
     models = [_load(reference) for _, reference in references]

@@ -1,6 +1,7 @@
 """`sami2i train`: custom weights from paired scans, resumed by the same command."""
 
 import argparse
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,7 @@ def _run(
         return _export(args, config, load_result(config, selection, args.output, weights),
                        selection, weights, console)  # fmt: skip
     plan = _plan(args, config, selection, weights, device, world, console)
+    gc.collect()  # torch's wrapper for several processes holds itself, and so what was measured
     for line in plan:
         console.say(line) if args.dry_run and world.is_main else console.note(line)
     if args.dry_run:

@@ -58,7 +58,9 @@ class ModelSystem:
             )
         self.name = name or model.spec.id
         self._model = model
-        self._predictor = predictor or TorchPredictor(model.network, select_device())
+        self._predictor = predictor or TorchPredictor(
+            model.network, select_device(precision="fp32")
+        )
 
     def predict(self, pair: PreparedPair) -> FloatArray:
         """Translate the slices that hold a part of the head; the others stay 0."""

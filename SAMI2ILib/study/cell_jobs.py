@@ -1,7 +1,7 @@
 """What is done for one cell: the trainer trains it, the evaluation measures it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,7 +126,7 @@ def evaluate_cell(
     from SAMI2ILib.inference.model_loader import load_model
     from SAMI2ILib.inference.predictor import TorchPredictor
 
-    device = _device(workplace)
+    device = replace(_device(workplace), precision="fp32")  # the reference, as `evaluate` has it
     opened = open_dataset(dataset)
     subjects = subjects_to_test(opened, direction)
     made = context.plan.result(training)

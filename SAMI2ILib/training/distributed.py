@@ -4,11 +4,17 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import torch
 from torch import Tensor, distributed, nn
 
 from SAMI2ILib.errors import InputError
+
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""For what the others do alone: a download, a slow disk, the last subject of a validation. After
+nccl's own ten minutes a run that is well would be ended; one whose process dies torchrun ends."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,20 @@ class World:
         if self.size == 1:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        sizes = [p.numel() for p in parameters]
-        for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-            parameter.grad = part.view_as(parameter).clone()
+        for parameter, total in zip(parameters, self._sum_all(gradients), strict=True):
+            parameter.grad = total
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Give all processes the mean of theirs, in one message; the tensors are changed."""
+        if self.size == 1 or not tensors:
+            return
+        for tensor, total in zip(tensors, self._sum_all(tensors), strict=True):
+            tensor.copy_(total / self.size)
+
+    def _sum_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        flat = self.sum(torch.cat([tensor.flatten() for tensor in tensors]))
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor).clone() for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def world_of_environment(environment: Mapping[str, str] | None = None) -> World:
@@ -85,17 +101,25 @@ def connected(world: World, device: str) -> Iterator[World]:
     if world.size == 1:
         yield world
         return
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)
+    own_gpu = torch.device(device) if device.startswith("cuda") else None
+    if own_gpu is not None:
+        torch.cuda.set_device(own_gpu)
     from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
-    backend = "nccl" if device.startswith("cuda") else "gloo"
+    backend = "nccl" if own_gpu is not None else "gloo"
     # torchrun keeps one store over its restarts: without a prefix of its own, a new process may
     # read there the address of one that has died.
     store, rank, size = next(rendezvous("env://"))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = PrefixStore(f"sami2i-attempt-{attempt}", store)
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+    distributed.init_process_group(
+        backend,
+        timeout=LONGEST_WAIT,
+        store=store,
+        rank=rank,
+        world_size=size,
+        device_id=own_gpu,  # or a barrier guesses the GPU from the rank
+    )
     try:
         yield world
         # A process that ends while a thread of gloo still lets go of a tensor is aborted: such a

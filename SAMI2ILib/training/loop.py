@@ -125,7 +125,10 @@ def train(
             calls.progress(state, schedule.spent(state))
 
         due = state.seconds - saved_at > 60 * config.checkpoint_minutes
-        if schedule.validation_due(state, due):
+        looks = schedule.validation_due(state, due)
+        if looks or due or stopping:
+            session.average_statistics()
+        if looks:
             with clock.without_cpu_time(), session.exported_weights():
                 _look(session, selection, schedule, state, folder, log)
             state.finished = schedule.is_over(state)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from SAMI2ILib.models import load_strictly
@@ -129,6 +130,15 @@ class Session:
     def translate(self, source: Tensor) -> Tensor:
         """Translate slices without training: (B, C, H, W) becomes (B, T, H, W) in [0, 1]."""
         return self._run(self.network, source, None)
+
+    def average_statistics(self) -> None:
+        """Let all processes have the mean of their running averages of batch norm.
+
+        By these a network is measured, kept and exported; in training none is used.
+        """
+        norms = [m for m in self.network.modules() if isinstance(m, _BatchNorm) and m.training]
+        running = [(norm.running_mean, norm.running_var) for norm in norms]
+        self.world.average([tensor for pair in running for tensor in pair if tensor is not None])
 
     @contextlib.contextmanager
     def exported_weights(self) -> Iterator[Network]:

@@ -11,8 +11,19 @@ import torch
 from torch import nn
 
 from SAMI2ILib.errors import InputError
-from SAMI2ILib.training.distributed import World, connected, world_of_environment
+from SAMI2ILib.training.checkpoint import load_checkpoint
+from SAMI2ILib.training.config_file import parse_config, read_table, with_assignments
+from SAMI2ILib.training.distributed import (
+    LONGEST_WAIT,
+    World,
+    connected,
+    world_of_environment,
+)
 from SAMI2ILib.training.loop import _go_on, train
+from SAMI2ILib.training.selection import select_subjects
+from SAMI2ILib.training.session import Session
+from SAMI2ILib.training.starting_weights import StartingWeights
+from SAMI2ILib.training.validation import validate
 from Testing.lib.files import read_csv
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -37,6 +48,62 @@ def test_single_process_needs_no_connection():
         assert world.sum(torch.ones(2)).tolist() == [1, 1]
         world.sum_gradients([nn.Parameter(torch.ones(1))])
     assert not torch.distributed.is_initialized()
+
+
+def test_processes_average_what_they_have_in_one_message(monkeypatch):
+    messages = []
+
+    def add_the_other_process(tensor):
+        messages.append(len(tensor))
+        tensor.add_(torch.tensor([3.0, 5.0, 7.0]))
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", add_the_other_process)
+    first, second = torch.tensor([1.0]), torch.tensor([[2.0], [3.0]])
+    World(0, 2).average([first, second])
+    assert (first.tolist(), second.tolist(), messages) == ([2.0], [[3.5], [5.0]], [3])
+    World(0, 2).average([])
+    World().average([first])
+    assert (first.tolist(), len(messages)) == ([2.0], 1)
+
+
+def test_processes_are_measured_by_the_mean_of_their_batch_norms(configure):
+    config = configure(
+        family="unet", generator={"width": 2, "levels": 2},
+        optimization={"crop": 64, "batch": 2, "adversarial": 0.0},
+    )  # fmt: skip
+    session = Session(config, StartingWeights())
+    norms = [m for m in session.network.modules() if isinstance(m, nn.BatchNorm2d)]
+    resting = norms[0].eval()  # as those of a frozen encoder do
+    # the other process has seen means higher by 2 and variances three times as large
+    session.world = SimpleNamespace(
+        average=lambda tensors: [
+            t.add_(1) if n % 2 == 0 else t.mul_(2) for n, t in enumerate(tensors)
+        ]
+    )
+    session.average_statistics()
+    assert (resting.running_mean == 0).all()
+    assert (resting.running_var == 1).all()
+    assert all((norm.running_mean == 1).all() for norm in norms[1:])
+    assert all((norm.running_var == 2).all() for norm in norms[1:])
+
+
+def test_processes_on_gpus_are_bound_to_their_own_and_wait_for_one_another(monkeypatch):
+    said = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: said.append(str(device)))
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(torch.distributed, "rendezvous", lambda _url: iter([(store, 1, 2)]))
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda backend, **options: said.append(options)
+    )
+    monkeypatch.setattr(torch.distributed, "barrier", lambda: said.append("barrier"))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: said.append("end"))
+    with connected(World(1, 2, 1), "cuda:1"):
+        pass
+    device, options, *rest = said
+    assert (device, rest) == ("cuda:1", ["barrier", "end"])
+    assert options["device_id"] == torch.device("cuda:1")
+    assert options["timeout"] == LONGEST_WAIT
+    assert (options["rank"], options["world_size"]) == (1, 2)
 
 
 def test_more_processes_than_crops_are_refused(config, selection, tmp_path):
@@ -181,6 +248,25 @@ def test_two_processes_fight_the_discriminator_as_one(recipe_file, tiny_clip, tm
 
 
 @pytest.mark.slow
+def test_network_that_two_processes_have_measured_is_the_one_that_they_keep(recipe_file, tmp_path):
+    changes = [
+        'family="unet"', "generator.width=2", "generator.levels=2", 'validation=["carl", "dora"]'
+    ]  # fmt: skip
+    sets = [word for change in changes for word in ("--set", change)]
+    run(command(2, *training(recipe_file), *sets, "-o", tmp_path))  # each measures one subject
+    config = parse_config(with_assignments(read_table(recipe_file), changes))
+    session = Session(config, StartingWeights())
+    content, _ = load_checkpoint(tmp_path)
+    session.load(content)
+    with session.exported_weights():
+        again = validate(session, select_subjects(config).validation)
+    measured = content["state"]["validation"]["T2"]
+    assert measured["subjects"] == 2
+    for metric, value in again["T2"].items():
+        assert value == pytest.approx(measured[metric], rel=1e-5), metric
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_torchrun_restarts_a_killed_process_and_the_run_goes_on(recipe_file, one, tmp_path, rank):
@@ -197,6 +283,7 @@ def test_torchrun_restarts_a_killed_process_and_the_run_goes_on(recipe_file, one
 DIES_ONCE = """
 import os, signal, sys
 from SAMI2ILib.cli.main import main
+from SAMI2ILib.training.selection import select_subjects
 from SAMI2ILib.training.session import Session
 
 step, taken = Session.step, []

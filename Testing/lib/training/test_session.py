@@ -1,6 +1,8 @@
 """One step: what learns, what never does, and that the division of a batch does not matter."""
 
 import copy
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -232,3 +234,18 @@ def test_public_checkpoint_is_found_in_the_store(configure, private_store):
     path.write_bytes(b"weights")
     weights = find_weights(configure(encoder={"checkpoint": "sam2.1_hiera_tiny"}))
     assert (weights.encoder, weights.public_name) == (path, "sam2.1_hiera_tiny")
+
+
+def test_session_that_was_measured_leaves_its_memory_to_the_training(
+    configure, selection, tiny_clip
+):
+    config = configure(discriminator=judged_by(tiny_clip()), optimization=ADVERSARIAL)
+    session = Session(config, find_weights(config))
+    step(session, selection)
+    network = weakref.ref(session.network)
+    gc.disable()  # a GPU's memory does not wait for it
+    try:
+        del session
+        assert network() is None
+    finally:
+        gc.enable()

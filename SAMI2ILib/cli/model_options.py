@@ -88,7 +88,7 @@ def load_chosen(
     try:
         model = load_model(args.model or Store().choose(args.source or "T1", args.target).path)
         check_contrasts(model, args.source, args.target)
-        predictor = _make_predictor(model, device, args, listener)
+        predictor = _make_predictor(model, device, args, args.cuda_graphs, listener)
     except Sami2iError:
         console.start(device.description, device.reason)
         listener.tell(console)
@@ -127,8 +127,10 @@ def load_ensemble(
     others = [load_model(reference) for reference in args.ensemble_with]
     listener = _Listener()
     listener.tell(console)
+    # The first may have left a GPU whose memory did not hold it: what follows is without graphs.
+    device, graphs = predictor.device, args.cuda_graphs and predictor.device.is_cuda
     members = [
-        Member(other, _make_predictor(other, predictor.device, args, listener)) for other in others
+        Member(other, _make_predictor(other, device, args, graphs, listener)) for other in others
     ]
     ensemble = Ensemble([Member(model, predictor), *members])
     console.note(f"Uncertainty from {ensemble.passes} passes over each volume.")
@@ -155,7 +157,11 @@ class _Listener:
 
 
 def _make_predictor(
-    model: "LoadedModel", device: "Device", args: argparse.Namespace, listener: _Listener
+    model: "LoadedModel",
+    device: "Device",
+    args: argparse.Namespace,
+    cuda_graphs: bool,
+    listener: _Listener,
 ) -> "PlacedPredictor":
     from SAMI2ILib.inference.back_ends import make_predictor
 
@@ -166,5 +172,5 @@ def _make_predictor(
         args.backend,
         args.batch_size,
         listener.hear,
-        args.cuda_graphs,
+        cuda_graphs,
     )

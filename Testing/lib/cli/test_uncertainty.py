@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.notice import Notice
+from SAMI2ILib.inference import back_ends
+from SAMI2ILib.inference.device import Device
 from SAMI2ILib.inference.output_files import uncertainty_path
 from SAMI2ILib.weights import file_sha256, read_spec, write_model
 from SAMI2ILib.weights.model_file import read_tensors
@@ -65,6 +68,30 @@ def test_a_further_model_doubles_the_passes_and_is_named(
     assert "Uncertainty from 12 passes" in outcome.err
     models = read_json(tmp_path / "x.json")["ensemble"]["models"]
     assert [model["id"] for model in models] == ["tiny-t1-t2", "second-t1-t2"]
+    assert (tmp_path / "x_uncertainty.nrrd").is_file()
+
+
+def test_further_models_follow_the_first_from_a_full_gpu_to_the_cpu(
+    translate, head_file, second_model_file, tmp_path, monkeypatch
+):
+    """A stand-in for the GPU: the first model does not fit, and goes on on the CPU."""
+    real, on_cpu = back_ends.make_predictor, Device("cpu", "CPU", "the GPU is full", "fp32")
+
+    def make(network, device, shape, back_end, batch_size, on_notice, cuda_graphs):
+        if device.is_cuda:
+            on_notice(Notice("memory-device", "GPU ran out of memory; going on on the CPU."))
+            device, cuda_graphs = on_cpu, False
+        return real(network, device, shape, back_end, batch_size, on_notice, cuda_graphs)
+
+    monkeypatch.setattr(back_ends, "make_predictor", make)
+    monkeypatch.setattr(
+        back_ends, "select_inference_device", lambda *_: Device("cuda:0", "GPU", "it works", "fp32")
+    )
+    outcome = translate(
+        head_file, tmp_path / "x.nrrd", "--cuda-graphs", "--ensemble-with", second_model_file
+    )
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("warning (memory-device)") == 1
     assert (tmp_path / "x_uncertainty.nrrd").is_file()
 
 

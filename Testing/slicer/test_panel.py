@@ -1,5 +1,7 @@
 """The panel as a user meets it: what it says, offers, refuses and remembers."""
 
+from html import escape
+
 import pytest
 
 import SAMI2ILib.about
@@ -105,6 +107,29 @@ def test_models_are_those_of_the_pair_with_their_card(choose, load_sample):
     assert panel.parameters.targetContrast == "PD"
     assert panel.choices.model["id"] != first
     assert "Trained on" in panel.ui.modelCardLabel.text
+
+
+def test_long_titles_of_models_can_be_read_in_a_narrow_panel(slicerHost, ready_panel, load_sample):
+    import qt
+    from SAMI2IPanel.model_choice import ModelChoice
+
+    (first,) = [m for m in ready_panel.choices.models if m["target_contrast"] == "T2"]
+    long = f"SAM-I2I at <b>site A & B</b>, {'pretrained, ' * 4}run "
+    models = [first | {"id": f"run-{n}", "title": f"{long}{n}"} for n in range(2)]
+    ready_panel.choices.models = ModelChoice(models)
+    ready_panel.parameters.sourceContrast = "T1"
+    ready_panel.parameters.targetContrast = "T2"
+    slicerHost.processEvents()
+    box = ready_panel.ui.modelComboBox
+    width = qt.QFontMetrics(box.font).horizontalAdvance(box.currentText)
+    assert box.view().minimumWidth > width > 400
+    assert box.minimumSizeHint().width() < 250  # the panel stays as narrow as it was
+    shown = [f"<qt>{escape(f'{long}{n} - bundled demonstration')}</qt>" for n in range(2)]
+    assert [box.itemData(n, qt.Qt.ToolTipRole) for n in range(2)] == shown
+    assert box.toolTip == shown[0]
+    box.currentIndex = 1
+    slicerHost.processEvents()
+    assert box.toolTip == shown[1]
 
 
 @pytest.mark.fault("output-over-input")

@@ -9,6 +9,7 @@ from SAMI2IPanel.i18n import _
 from SAMI2IPanel.model_choice import ModelChoice, cardHtml, originText
 from SAMI2IPanel.readiness import Situation
 from SAMI2IPanel.sections.combo_box import currentValue, fillComboBox
+from SAMI2IPanel.sections.plain_text import plainToolTip
 from SAMI2IPanel.source_contrast import guessSourceContrast
 
 
@@ -123,8 +124,11 @@ class ChoicesSection:
             entries.append(
                 (_("{model} (not here)").format(model=parameters.model), parameters.model)
             )
-        fillComboBox(self._ui.modelComboBox, entries, chosen["id"] if chosen else parameters.model)
-        self._ui.modelComboBox.enabled = bool(entries)
+        box = self._ui.modelComboBox
+        fillComboBox(box, entries, chosen["id"] if chosen else parameters.model)
+        box.enabled = bool(entries)
+        # The closed box cuts a long title.
+        box.toolTip = plainToolTip(box.currentText) or self._ui.modelComboBoxLabel.toolTip
         self._ui.modelCardLabel.text = cardHtml(chosen) if chosen else ""
         self._ui.modelCardLabel.visible = chosen is not None
 

@@ -26,7 +26,7 @@ _PATIENCE_POLL_SECONDS = 0.05
 
 # What Windows takes unless long paths are switched on, and room for our temporary names.
 _LONGEST_WINDOWS_PATH = 259
-_LONGEST_TEMPORARY_NAME = 64
+_LONGEST_TEMPORARY_NAME = 80
 
 # Nothing is written for so long without a change: a leftover, wherever its process was.
 _LEFTOVER_SECONDS = 24 * 3600

@@ -32,6 +32,8 @@ _RECORD_FILE = "subject.json"
 # A folder's name on every system, and nothing that leads out of the dataset.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _CONTRAST = re.compile(r"[A-Za-z0-9]{1,32}")
+# Windows takes these for devices, whatever their ending and case.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +67,17 @@ def check_name(name: str) -> None:
     """Refuse a subject's name that is no folder name on every system.
 
     Raises:
-        InputError: It is not letters, digits, `. _ -` only.
+        InputError: It is not letters, digits, `. _ -` only, or Windows's name of a device.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
             f"A subject cannot be called {name[:100]!r}.",
             "Use letters, digits, '.', '_', '-', and start and end with a letter or digit.",
+        )
+    if _DEVICE.fullmatch(name):
+        raise InputError(
+            f"A subject cannot be called {name!r}, which is a device on Windows.",
+            "Give it another name.",
         )
 
 
@@ -78,9 +85,11 @@ def check_contrast(contrast: str) -> None:
     """Refuse a contrast's name that is no file name.
 
     Raises:
-        InputError: It is not letters and digits only.
+        InputError: It is not letters and digits only, or names another file of a subject or, on
+            Windows, a device.
     """
-    if not _CONTRAST.fullmatch(contrast):
+    taken = f"{contrast.lower()}.npy" == MASKS_FILE or _DEVICE.fullmatch(contrast)
+    if taken or not _CONTRAST.fullmatch(contrast):
         raise InputError(
             f"A contrast cannot be called {contrast[:40]!r}.",
             "Use up to 32 letters and digits, as T1, T2, PD, FLAIR.",

@@ -80,7 +80,7 @@ def find_subjects(folder: Path) -> list[Subject]:
         raise InputError(f"The cohort folder {folder} does not exist.", "Check the path.")
     subjects = [
         read_subject(child)
-        for child in sorted(folder.iterdir())
+        for child in sorted(folder.iterdir(), key=lambda child: child.name)
         if child.is_dir() and any(_files(child, contrast) for contrast in CONTRASTS)
     ]
     if not subjects:

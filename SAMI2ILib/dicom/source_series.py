@@ -86,7 +86,8 @@ def read_source_series(
 def _files_of(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder.name} is not a folder.", _ANOTHER)
-    return [p for p in sorted(folder.iterdir()) if p.name != "DICOMDIR" and is_dicom_file(p)]
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return [file for file in files if file.name != "DICOMDIR" and is_dicom_file(file)]
 
 
 def _read_header(pydicom: Any, path: Path) -> tuple[str, Any]:

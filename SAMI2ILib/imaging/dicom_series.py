@@ -76,9 +76,8 @@ def list_series_files(folder: Path, series_uid: str | None = None) -> list[Path]
     """
     with quiet_itk() as sitk, _said_of(folder):
         uid = _choose_series(folder, series_uid)
-        return sorted(
-            Path(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
-        )
+        files = map(Path, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid))
+        return sorted(files, key=lambda file: file.name)  # paths are sorted otherwise on Windows
 
 
 @contextmanager

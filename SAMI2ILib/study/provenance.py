@@ -79,5 +79,7 @@ def distinct(facts: list[Mapping[str, str]]) -> list[dict[str, str]]:
 
 def _git(root: Path, *words: str) -> str:
     command = ["git", "-C", str(root), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=True
+    )
     return done.stdout.strip()

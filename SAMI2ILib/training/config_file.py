@@ -23,15 +23,18 @@ def read_table(path: Path) -> dict[str, Any]:
         InputError: The file is missing or no TOML.
     """
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        # Some editors for Windows begin a file with a mark of its encoding.
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
             f"The configuration {path} cannot be read: {reason}.", "Check the path."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error
+        raise InputError(
+            f"{path} is not valid TOML: {error}.",
+            "Correct that line; a path with backslashes stands in single quotes.",
+        ) from error
 
 
 def parse_config(table: Mapping[str, Any]) -> TrainingConfig:

@@ -33,6 +33,16 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def windows_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare paths as Windows does, where `B.dcm` comes after `a.dcm`."""
+
+    def is_before(one: Path, other: Path) -> bool:
+        return str(one).lower() < str(other).lower()
+
+    monkeypatch.setattr(type(Path()), "__lt__", is_before)
+
+
 @pytest.fixture(scope="session")
 def sample() -> Callable[[str], Volume]:
     """Read a volume of the sample that is shipped: "T1", "T2", "PD" or "brain"."""

@@ -24,7 +24,7 @@ def real_cases(folder: Path, contrasts: tuple[str, ...]) -> Iterator[Case]:
         folder: Subject folders.
         contrasts: Which files.
     """
-    for subject in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for subject in sorted(filter(Path.is_dir, folder.iterdir()), key=lambda path: path.name):
         for contrast in contrasts:
             for ending in _ENDINGS:
                 path = subject / f"{contrast}{ending}"

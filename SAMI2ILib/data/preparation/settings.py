@@ -52,7 +52,9 @@ class PreparationSettings:
     def __post_init__(self) -> None:
         for contrast in self.contrasts:
             check_contrast(contrast)
-        several = 2 <= len(set(self.contrasts)) == len(self.contrasts) <= MAX_CONTRASTS
+        # Their files differ in more than the case of letters: Windows and macOS see no other.
+        names = {contrast.lower() for contrast in self.contrasts}
+        several = 2 <= len(names) == len(self.contrasts) <= MAX_CONTRASTS
         rules = (
             (several, f"contrasts must be two to {MAX_CONTRASTS} different ones"),
             (self.grid in self.contrasts, f"the grid must be one of {', '.join(self.contrasts)}"),

@@ -53,7 +53,9 @@ def find_label_maps(folder: Path, heads: Sequence[int] | None = None) -> list[An
     """
     if not folder.is_dir():
         raise InputError(f"The label folder {folder} does not exist.", "Check the path.")
-    paths = sorted(p for p in folder.iterdir() if p.name.endswith(_ENDINGS))
+    # Hidden ones are other programs' leftovers, such as macOS's `._head.nii`.
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    paths = [folder / name for name in names if name.endswith(_ENDINGS)]
     if not paths:
         raise InputError(
             f"The label folder {folder} holds no label map.",

@@ -27,7 +27,9 @@ def is_bids(folder: Path) -> bool:
 def anatomical_images(folder: Path) -> list[Path]:
     """The structural images of a BIDS data set."""
     found = [path for place in _FOLDERS for path in folder.glob(f"{place}/*")]
-    return [path for path in found if path.name.endswith(_ENDINGS)]
+    # Hidden ones are other programs' leftovers, such as macOS's `._sub-01_T1w.nii`.
+    visible = (path for path in found if not path.name.startswith("."))
+    return [path for path in visible if path.name.endswith(_ENDINGS)]
 
 
 def derivative_fields(source_image: Path, source: str, target: str) -> dict[str, Any]:

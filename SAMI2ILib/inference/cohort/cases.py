@@ -1,6 +1,7 @@
 """Finds the volumes of a cohort: in a folder, a BIDS data set, or a table."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def find_cases(
             volumes would have the same result; `output` is the cohort itself.
     """
     if cohort.is_dir():
-        if output.resolve() == cohort.resolve():
+        if output.exists() and output.samefile(cohort):
             raise InputError(
                 "The results would lie among the inputs.", "Give a folder of their own for -o."
             )
@@ -206,8 +207,10 @@ def _is_safe_name(name: str) -> bool:
 def _check_outputs_differ(cases: tuple[Case, ...]) -> None:
     seen: dict[str, Case] = {}
     for case in cases:
-        # The sidecars of x.nii and x.nrrd are one file; so are x and X on Windows and macOS.
-        key = sidecar_path(case.output).as_posix().casefold()
+        # The sidecars of x.nii and x.nrrd are one file; so are x and X on Windows and macOS, and on
+        # macOS é as one letter and as e with an accent.
+        name = sidecar_path(case.output).as_posix()
+        key = unicodedata.normalize("NFC", name).casefold()
         if key in seen:
             raise InputError(
                 f"{seen[key].source.name!r} and {case.source.name!r} would have the same result "

@@ -203,12 +203,15 @@ def test_question_for_what_is_not_there_is_refused(folder):
     ("change", "kind", "message"),
     [
         ({"name": "../x"}, InputError, "cannot be called '../x'"),
+        ({"name": "Nul.1"}, InputError, "cannot be called 'Nul.1', which is a device on Windows"),
         ({"slices": []}, InputError, "there must be at least one"),
         ({"slices": [5]}, InputError, "must lie in 0 to 4"),
         ({"brain": np.zeros((5, 8, 7), bool)}, ShapeError, "must share one shape"),
         ({"foregrounds": {}}, InputError, "needs a foreground for each contrast"),
         ({"images": {}}, InputError, "has 0 contrasts"),
         ({"images": {"T1/x": np.zeros((5, 8, 6))}}, InputError, "contrast cannot be called"),
+        ({"images": {"Masks": np.zeros((5, 8, 6))}}, InputError, "contrast cannot be called"),
+        ({"images": {"AUX": np.zeros((5, 8, 6))}}, InputError, "contrast cannot be called"),
     ],
 )
 def test_subject_that_is_not_right_is_not_written(tmp_path, change, kind, message):

@@ -26,6 +26,12 @@ def test_subjects_are_found_with_their_contrasts(tmp_path):
     assert bert.path("T1") == tmp_path / "bert" / "T1.nii"
 
 
+def test_subjects_come_in_one_order_on_every_system(tmp_path, windows_order):
+    for name in ("anna", "Bert"):
+        touch(tmp_path / name, "T1.nii")
+    assert [subject.name for subject in find_subjects(tmp_path)] == ["Bert", "anna"]
+
+
 def test_missing_contrast_is_said(tmp_path):
     touch(tmp_path / "anna", "T1.nii.gz")
     with pytest.raises(InputError, match="Subject 'anna' has no T2, only T1"):

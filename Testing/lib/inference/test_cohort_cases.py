@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -87,6 +88,7 @@ def test_bids_data_set_gives_every_session_and_run(make_files, tmp_path):
         "sub-01/ses-1/anat/sub-01_ses-1_T1w.json",
         "sub-02/anat/sub-02_run-1_T1w.nii",
         "sub-02/anat/sub-02_run-2_T1w.nii",
+        "sub-02/anat/._sub-02_run-2_T1w.nii",  # as macOS leaves it on other systems' disks
         "derivatives/x/sub-02/anat/sub-02_T1w.nii.gz",
         "sub-02/dwi/sub-02_dwi.nii.gz",
     )
@@ -149,7 +151,14 @@ def test_table_that_cannot_be_used_is_refused(tmp_path, content, message):
         find_cases(table, tmp_path / "out", "T1", "T2")
 
 
-@pytest.mark.parametrize("names", [("a_T1.nii", "a_T1.nii.gz"), ("a_T1.nii", "A_T1.nrrd")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a_T1.nii", "a_T1.nii.gz"),
+        ("a_T1.nii", "A_T1.nrrd"),
+        ("\u00e9_T1.nii", "e\u0301_T1.nrrd"),  # one name on macOS
+    ],
+)
 def test_two_sources_of_one_result_are_refused(make_files, tmp_path, names):
     with pytest.raises(InputError, match="would have the same result"):
         listed(make_files(*names), tmp_path)
@@ -171,6 +180,17 @@ def test_results_among_the_inputs_are_refused(make_files):
     folder = make_files("T1.nii")
     with pytest.raises(InputError, match="would lie among the inputs"):
         find_cases(folder, folder / ".." / "in", "T1", "T2")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make links")
+def test_results_among_the_inputs_are_refused_however_the_folder_is_called(
+    make_files, tmp_path, monkeypatch
+):
+    folder = make_files("T1.nii")
+    (tmp_path / "IN").symlink_to(folder)  # as a disk of macOS takes it, which `resolve` does not
+    monkeypatch.setattr(type(folder), "resolve", lambda path, strict=False: path.absolute())
+    with pytest.raises(InputError, match="would lie among the inputs"):
+        find_cases(folder, tmp_path / "IN", "T1", "T2")
 
 
 def test_description_makes_the_results_a_derivative(make_files, tmp_path):

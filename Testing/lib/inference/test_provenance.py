@@ -40,6 +40,16 @@ def test_source_folder_is_named_by_the_content_of_its_series_alone(save_dicom):
         describe_source_file(folder)
 
 
+def test_hash_of_a_series_is_the_same_on_windows(save_dicom, windows_order):
+    folder = save_dicom(np.arange(24).reshape(2, 3, 4))
+    first, second = sorted(folder.iterdir(), key=lambda path: path.name)
+    first.rename(folder / "b.dcm")
+    second.rename(folder / "C.dcm")
+    digests = [hashlib.sha256((folder / name).read_bytes()).digest() for name in ("C.dcm", "b.dcm")]
+    expected = hashlib.sha256(b"".join(digests)).hexdigest()
+    assert describe_source_file(folder)["sha256"] == expected
+
+
 def test_record_keeps_letters_of_every_language(tmp_path):
     write_sidecar({"source": "Käthe 頭.nii"}, tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {

@@ -122,6 +122,14 @@ def test_label_maps_are_found_by_number(label_folder):
     assert [source.name for source in find_label_maps(label_folder, [2])] == ["head-b.nii.gz"]
 
 
+def test_label_maps_have_one_order_on_every_system_and_hidden_files_are_none(
+    tmp_path, windows_order
+):
+    for name in ("a.nii", "B.nii", "._a.nii"):
+        (tmp_path / name).touch()
+    assert [source.name for source in find_label_maps(tmp_path)] == ["B.nii", "a.nii"]
+
+
 def test_label_maps_refuse_a_missing_folder_an_empty_one_and_a_wrong_number(label_folder, tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         find_label_maps(tmp_path / "nowhere")

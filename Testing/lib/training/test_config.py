@@ -140,6 +140,18 @@ def test_recipe_that_is_no_toml_is_refused(tmp_path):
         read_table(tmp_path / "x.toml")
 
 
+def test_recipe_with_backslashes_in_a_path_is_told_how_to_write_them(tmp_path):
+    (tmp_path / "x.toml").write_text('folder = "D:\\heads"')
+    with pytest.raises(InputError, match=r"not valid TOML: .* stands in single quotes"):
+        read_table(tmp_path / "x.toml")
+
+
+def test_recipe_may_begin_with_the_mark_that_editors_on_windows_write(tmp_path):
+    text = "name = 'ö'\r\nfolder = 'D:\\heads'\r\n"
+    (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_table(tmp_path / "x.toml") == {"name": "ö", "folder": "D:\\heads"}
+
+
 def test_missing_recipe_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"configuration .*no\.toml cannot be read"):
         read_table(tmp_path / "no.toml")

@@ -78,6 +78,7 @@ def test_real_contrasts_of_one_head_are_not_taken_for_one(sample):
     [
         ({"contrasts": ("T1",)}, "two to 7 different ones"),
         ({"contrasts": ("T1", "T1")}, "two to 7 different ones"),
+        ({"contrasts": ("T1", "t1")}, "two to 7 different ones"),
         ({"contrasts": ("T1", "T/2")}, "contrast cannot be called"),
         ({"grid": "PD"}, "the grid must be one of T1, T2"),
         ({"register": "perhaps"}, "register is auto, always or never"),

@@ -1,6 +1,6 @@
 """How much room the packages take, and whether it is there."""
 
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,8 +53,11 @@ def checkRoom(
                 ),
                 _("Free some space and try again."),
             )
+    # Not by `tempfile`: where Windows lets nobody write, it looks for a free name without end.
+    probe = target / f".sami2i-{secrets.token_hex(8)}"
     try:
-        tempfile.TemporaryFile(dir=target).close()
+        probe.touch(exist_ok=False)
+        probe.unlink()
     except OSError as error:
         raise DependencyError(
             _("Slicer's package folder {folder} cannot be written ({reason}).").format(

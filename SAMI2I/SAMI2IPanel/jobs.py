@@ -243,7 +243,8 @@ def _withLog(outcome: Outcome) -> Failure:
     """Keep the log of a failed run and name it in the message."""
     path = failureLogPath()
     try:
-        path.write_text(outcome.log + "\n", encoding="utf-8")
+        # A name of a file that is not UTF-8 holds letters that cannot be written.
+        path.write_text(outcome.log + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError:
         return outcome.failure
     said = _("The log is in {path}.").format(path=path)

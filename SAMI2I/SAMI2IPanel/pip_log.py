@@ -13,12 +13,15 @@ _MEGABYTE = 10**6
 _SMALL = 5 * _MEGABYTE
 
 _NETWORK = _("Check the network and its proxy (HTTPS_PROXY), or install without network.")
+_IN_USE = _("Restart Slicer, so that no file is in use, and try again.")
 _HINTS = {
     "no space left": _("Free some space on the disk and try again."),
     "resolutionimpossible": _("A package of another extension is in the way: the log names it."),
     "do not match the hashes": _("The download is not the expected file: try another network."),
+    "long path": _("Install Slicer into a folder with a short path, such as C:\\Slicer."),
     "permission denied": _("Install Slicer into a folder of your own."),
-    "access is denied": _("Restart Slicer, so that no file is in use, and try again."),
+    "[winerror 5]": _IN_USE,  # access is denied, in whatever language
+    "[winerror 32]": _IN_USE,
     "certificate": _("Ask your network's administrator for its certificate."),
     "no matching distribution": _NETWORK,
     "connection": _NETWORK,

@@ -14,12 +14,14 @@ def pythonSlicer() -> str:
     """Find the program.
 
     Raises:
-        PanelError: It is neither on PATH nor where Slicer installs it.
+        PanelError: It is neither where Slicer installs it nor on PATH.
     """
     import slicer
 
-    installed = str(Path(slicer.app.slicerHome) / "bin")
-    found = shutil.which("PythonSlicer") or shutil.which("PythonSlicer", path=installed)
+    # By its folder first: on Windows the search for a name begins in the working folder, where a
+    # program of anybody may lie.
+    installed = Path(slicer.app.slicerHome) / "bin" / "PythonSlicer"
+    found = shutil.which(str(installed)) or shutil.which("PythonSlicer")
     if found is None:
         raise PanelError(
             _("PythonSlicer, the Python program of 3D Slicer, was not found."),

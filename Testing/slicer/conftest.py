@@ -1,8 +1,7 @@
 """The module under the test host: the panel, a private model store, small volumes."""
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,20 +115,21 @@ def matrix_of_fixture() -> Callable[[Any], Any]:
 
 
 @pytest.fixture
-def python_slicer(slicerHost, tmp_path, monkeypatch) -> Callable[[str], None]:  # noqa: F811
+def python_slicer(slicerHost) -> Iterator[Callable[[str], Path]]:  # noqa: F811
     """Put another program in the place of PythonSlicer: lines of a shell script."""
     if sys.platform == "win32":
         pytest.skip("the stand-in for PythonSlicer is a shell script")
-    folder = tmp_path / "bin"
-    folder.mkdir()
+    import slicer
 
-    def replace(script: str) -> None:
-        program = folder / "PythonSlicer"
+    program = Path(slicer.app.slicerHome, "bin", "PythonSlicer")
+    own = program.read_bytes()
+
+    def replace(script: str) -> Path:
         program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        return program
 
-    return replace
+    yield replace
+    program.write_bytes(own)
 
 
 @pytest.fixture

@@ -114,13 +114,12 @@ def photographStates(
     return pictures
 
 
-def photographMissingPackages(host: Any, photographer: Photographer, folder: Path) -> None:
+def photographMissingPackages(host: Any, photographer: Photographer) -> None:
     """Take the state in which Slicer's Python holds nothing but itself."""
-    program = folder / "bin" / "PythonSlicer"
-    program.parent.mkdir(exist_ok=True)
+    import slicer
+
+    program = Path(slicer.app.slicerHome, "bin", "PythonSlicer")  # the host's, which ends with it
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    os.environ["PATH"] = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     host.reset()
     photographer.open()
     photographer.take("dependencies-missing")
@@ -148,7 +147,7 @@ def main() -> int:
         # The sample is called as Slicer's Sample Data calls it.
         name = "head" if args.input else "SimulatedHead"
         pictures = photographStates(photographer, name, source, args.reference or sample)
-        photographMissingPackages(host, photographer, args.output)
+        photographMissingPackages(host, photographer)
         host.reset()
     for path in pictures if args.resources else []:
         (REPOSITORY / "Resources" / path.name).write_bytes(path.read_bytes())

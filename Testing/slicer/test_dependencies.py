@@ -156,6 +156,20 @@ def test_folder_that_cannot_be_written_is_said_before_anything_is_downloaded(mak
     assert slicer.calls == []
 
 
+def test_folder_that_windows_lets_nobody_write_is_said_at_once(make, log, monkeypatch):
+    _slicer, dependencies = make({k: v for k, v in ALL.items() if k != "iopath"})
+    attempts = []
+
+    def refuse(path, *_arguments, **_options):
+        attempts.append(path)
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(os, "open", refuse)  # while `os.access` says that it can be written
+    with pytest.raises(DependencyError, match=r"cannot be written \(Access is denied\)"):
+        dependencies.install(log.append)
+    assert len(attempts) == 1
+
+
 @pytest.mark.parametrize(
     ("said", "hint"),
     [
@@ -163,6 +177,12 @@ def test_folder_that_cannot_be_written_is_said_before_anything_is_downloaded(mak
         ("ERROR: Could not install: [Errno 28] No space left on device", "Free some space"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "another network"),
         ("ERROR: [WinError 5] Access is denied: 'c10.dll'", "Restart Slicer"),
+        ("ERROR: [WinError 5] Zugriff verweigert: 'c10.dll'", "Restart Slicer"),
+        (
+            "HINT: This error might have occurred since this system does not have Windows Long "
+            "Path support enabled.",
+            r"such as C:\Slicer",
+        ),
         ("ERROR: something new", "Read the log"),
     ],
 )

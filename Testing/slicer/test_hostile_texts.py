@@ -77,3 +77,12 @@ def test_labels_follow_no_link_and_only_our_own_show_rich_text(ready_panel):
         assert not label.openExternalLinks
         expected = qt.Qt.RichText if name in rich else qt.Qt.PlainText
         assert label.textFormat == expected, name
+
+
+def test_log_of_a_failure_is_kept_whatever_letters_are_in_it(slicerHost):
+    from SAMI2IPanel.jobs import _withLog, failureLogPath
+    from SAMI2IPanel.protocol import Failure, Outcome
+
+    failure = _withLog(Outcome(None, Failure("It failed."), False, (), "of M\udcfcller 頭"))
+    assert str(failureLogPath()) in failure.hint
+    assert failureLogPath().read_text(encoding="utf-8") == "of M\\udcfcller 頭\n"

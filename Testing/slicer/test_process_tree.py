@@ -53,3 +53,12 @@ def test_a_process_that_has_gone_is_no_error():
 def test_own_group_is_never_meant(pid):
     killTree(pid)
     time.sleep(0.05)  # a signal would have arrived
+
+
+def test_windows_that_lets_nobody_run_its_own_program_is_no_error(monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "This program is blocked by group policy")
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(subprocess, "run", refuse)
+    killTree(4711)

@@ -153,10 +153,16 @@ def test_child_process_that_hangs_is_ended(slicer):
     assert code != 0
 
 
-def test_launcher_of_python_is_found_in_slicers_folder_too(slicer, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", "")
+def test_launcher_of_python_is_that_of_this_slicer_before_any_on_the_path(
+    slicer, monkeypatch, tmp_path
+):
+    other = tmp_path / "other"
+    writeLauncher(other)
+    monkeypatch.setenv("PATH", str(other))
     assert Path(pythonSlicer()).parent == tmp_path / "bin"
     slicer.app.slicerHome = str(tmp_path / "elsewhere")
+    assert Path(pythonSlicer()).parent == other
+    monkeypatch.setenv("PATH", "")
     with pytest.raises(PanelError, match=r"PythonSlicer.*was not found"):
         pythonSlicer()
 

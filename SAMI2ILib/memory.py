@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK = 2**30
@@ -32,6 +33,14 @@ def peak_memory_bytes() -> int | None:
         return _peak_on_windows()
     # the peak that getrusage tells is also that of the process that started this one
     return _peak_on_linux() if sys.platform == "linux" else _peak_of_usage()
+
+
+def peak_gpu_bytes() -> int | None:
+    """What torch has held of all GPUs at most, in this process; None where it has used none."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return sum(torch.cuda.max_memory_reserved(n) for n in range(torch.cuda.device_count()))
 
 
 def _peak_on_linux() -> int | None:

@@ -115,14 +115,22 @@ def open_arm(arm: Arm, subject: Callable[[], "Subject"], onnx_file: Path, thread
     device = select_device("cuda" if arm.is_cuda else "cpu", arm.precision)
     if arm.is_naive:
         return _open_naive(subject(), device.name)
-    return open_predictor(arm, subject()).predict
+    predictor = open_predictor(arm, subject())
+
+    def run(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        output = predictor.predict(slices)
+        check_place(predictor, arm)
+        return output
+
+    return run
 
 
 def open_predictor(arm: Arm, subject: "Subject") -> "PlacedPredictor":
     """Make one of the software's own back ends ready, as `translate` takes it.
 
     Raises:
-        ModelError: It would run in another precision, for it disagrees with the reference in this.
+        ModelError: It would run in another precision, for it disagrees with the reference in this,
+            or on another device, for the GPU's memory does not hold it.
     """
     from SAMI2ILib.inference.back_ends import make_predictor
     from SAMI2ILib.inference.device import select_device
@@ -137,9 +145,24 @@ def open_predictor(arm: Arm, subject: "Subject") -> "PlacedPredictor":
         on_notice=lambda notice: heard.append(notice.message),
         cuda_graphs=arm.has_graphs,
     )
-    if predictor.device.precision != arm.precision:
-        raise ModelError(" ".join(heard) or f"It runs in {predictor.device.precision} only.")
+    check_place(predictor, arm, " ".join(heard))
     return predictor
+
+
+def check_place(predictor: "PlacedPredictor", arm: Arm, heard: str = "") -> None:
+    """Let nothing be measured under the name of an arm that it is not.
+
+    Args:
+        predictor: Of the arm.
+        arm: What it shall be.
+        heard: What it has said.
+
+    Raises:
+        ModelError: It runs in another precision, or has left a GPU that was too small.
+    """
+    device = predictor.device
+    if (device.precision, device.is_cuda) != (arm.precision, arm.is_cuda):
+        raise ModelError(heard or f"It runs on {device.name} in {device.precision} now.")
 
 
 def _open_naive(subject: "Subject", device: str) -> Run:

@@ -24,7 +24,7 @@ def measure_growth(bench: Bench, model: str, arm: str, budget: Budget) -> list[d
 
     Returns:
         For each: `kind` ("slices", "field of view" or "batch"), `value`, `seconds` of all slices
-        together, `peak_memory_bytes`, and a `reason` where it was not measured.
+        together, `peak_memory_bytes`, `peak_gpu_bytes`, and a `reason` where it was not measured.
     """
     rows = []
     options = bench.load_options(model, arm)
@@ -34,7 +34,7 @@ def measure_growth(bench: Bench, model: str, arm: str, budget: Budget) -> list[d
         for value in values:
             bench.say(f"{model}: growth with {kind}, {value}")
             row = {"model": model, "arm": arm, "kind": kind, "value": value, "reason": ""}
-            found: dict[str, Any] = {"seconds": None, "peak_memory_bytes": None}
+            found = dict.fromkeys(("seconds", "peak_memory_bytes", "peak_gpu_bytes"))
             try:
                 if not budget.left:
                     raise ArmFailedError(NO_TIME)
@@ -52,7 +52,7 @@ def _measure(
         head = bench.ask_once(
             "head", budget.left, head=str(bench.files.head), slices=value, **options
         )
-        return {name: head[name] for name in ("seconds", "peak_memory_bytes")}
+        return {name: head[name] for name in ("seconds", "peak_memory_bytes", "peak_gpu_bytes")}
     if kind == "field of view":  # what it compiles stays out of the peak of the next process
         bench.ask_once("field", budget.left, size=value, **options)
     with bench.start() as process:

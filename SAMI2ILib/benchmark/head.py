@@ -69,7 +69,7 @@ def time_head(subject: "Subject", arm: str, path: Path, slices: int) -> dict[str
     """
     from dataclasses import replace
 
-    from SAMI2ILib.benchmark.arms import find_arm, open_predictor
+    from SAMI2ILib.benchmark.arms import check_place, find_arm, open_predictor
     from SAMI2ILib.benchmark.subject import open_subject
     from SAMI2ILib.benchmark.subject_names import BUNDLED
     from SAMI2ILib.inference.translate import translate
@@ -91,9 +91,11 @@ def time_head(subject: "Subject", arm: str, path: Path, slices: int) -> dict[str
     predictor = open_predictor(find_arm(arm), subject)
     opened = time.perf_counter()
     translation = translate(head, model, predictor)
+    ended = time.perf_counter()
+    check_place(predictor, find_arm(arm))
     return {
         "open_seconds": opened - start,
-        "seconds": time.perf_counter() - opened,
+        "seconds": ended - opened,
         "slices": translation.slice_count,
         "translated_slices": translation.translated_slice_count,
     }

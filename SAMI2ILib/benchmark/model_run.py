@@ -39,7 +39,7 @@ def measure_model(bench: Bench, model: str, budget: Budget) -> tuple[Row, list[R
         facts = {"title": model, "slice_shape": None, "parameters": None, "gflop": None}
         described = {"name": model, **facts}
         return described, [_row(model, name, Times(reason=str(error))) for name in names]
-    facts.pop("peak_memory_bytes")
+    del facts["peak_memory_bytes"], facts["peak_gpu_bytes"]
     rows = _measure_arms(bench, model, names, budget)
     _compare_with_naive(rows)
     for row in rows:
@@ -127,7 +127,7 @@ def _finish(bench: Bench, model: str, process: ArmProcess, row: Row) -> None:
     try:
         row["slices"] = process.ask("save", _COLLECTING_SECONDS, path=str(path))["slices"]
         memory = process.ask("memory", _COLLECTING_SECONDS)
-        row["peak_memory_bytes"] = memory["peak_memory_bytes"]
+        row |= memory
     except ArmFailedError as error:
         row["reason"] = str(error)
         return
@@ -150,6 +150,7 @@ def _row(model: str, name: str, times: Times) -> Row:
         "open_seconds": None,
         "first_open_seconds": None,
         "peak_memory_bytes": None,
+        "peak_gpu_bytes": None,
         "first_peak_memory_bytes": None,
         "agreement_db": None,
         "worst_pixel": None,

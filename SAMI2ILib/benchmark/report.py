@@ -64,8 +64,8 @@ def _ceiling(products: list[dict[str, Any]]) -> str:
             is_best = p["gflops"] == best[p["device"], p["precision"]]
             speed = f"{p['gflops']:.0f}" + (" (ceiling)" if is_best else "")
         rows.append([p["library"], p["device"], p["precision"], speed])
-    size = products[0]["size"]
-    title = f"Products of {size}x{size} matrices, billions of operations a second:"
+    sizes = dict.fromkeys(f"{p['size']}x{p['size']}" for p in products)
+    title = f"Products of {' and '.join(sizes)} matrices, billions of operations a second:"
     return f"{title}\n\n{table(('library', 'device', 'precision', 'GFLOP/s'), rows)}"
 
 
@@ -115,8 +115,13 @@ def _agreement(row: Row) -> str:
     return "equal" if row["worst_pixel"] == 0 else _number(row["agreement_db"], ".0f", " dB")
 
 
+def _peak(row: Row) -> str:
+    text, gpu = _gigabytes(row["peak_memory_bytes"]), row.get("peak_gpu_bytes")
+    return text if gpu is None else f"{text}, of the GPU {_gigabytes(gpu)}"
+
+
 def _memory_cell(row: Row) -> str:
-    text = _gigabytes(row["peak_memory_bytes"])
+    text = _peak(row)
     first = row["first_peak_memory_bytes"]
     return f"{text} (first time {_gigabytes(first)})" if first else text
 
@@ -136,7 +141,7 @@ def _heads(results: dict[str, Any]) -> str:
             titles[row["model"]], row["arm"], f"{whole:.1f}", f"{row['seconds']:.1f}",
             f"{row['translated_slices']} of {row['slices']}",
             *(_number(ratio, ".2f") for ratio in ratios),
-            _gigabytes(row["peak_memory_bytes"]),
+            _peak(row),
         ])  # fmt: skip
     if not rows and not missing:
         return ""
@@ -163,10 +168,9 @@ def _growth(growth: list[Row]) -> str:
         return ""
     measured = [row for row in growth if row["seconds"] is not None]
     rows = [
-        [f"{row['value']} {_UNITS[row['kind']]}", f"{row['seconds']:.2f}",
-         _gigabytes(row["peak_memory_bytes"])]
+        [f"{row['value']} {_UNITS[row['kind']]}", f"{row['seconds']:.2f}", _peak(row)]
         for row in measured
-    ]  # fmt: skip
+    ]
     parts = [f"### Growth: {growth[0]['model']} on {growth[0]['arm']}"]
     if rows:
         parts.append(table(("", "seconds in all", "peak memory"), rows))
@@ -193,7 +197,7 @@ def _training(training: dict[str, Any] | None) -> str:
         waited = max(loop["waited_seconds"][1:], default=None)
         rows.append([
             loop["loop"], loop["precision"], f"{loop['images_a_second']:.3g}",
-            _number(waited, ".3f"), _gigabytes(loop["peak_memory_bytes"]),
+            _number(waited, ".3f"), _peak(loop),
         ])  # fmt: skip
     if rows:
         head = (

@@ -119,7 +119,10 @@ def _measure_heads(bench: Bench, arms: list[Row]) -> list[Row]:
             )  # fmt: skip
         except ArmFailedError as error:
             row["reason"], answer = str(error), {}
-        names = ("open_seconds", "seconds", "slices", "translated_slices", "peak_memory_bytes")
+        names = (
+            "open_seconds", "seconds", "slices", "translated_slices", "peak_memory_bytes",
+            "peak_gpu_bytes",
+        )  # fmt: skip
         rows.append(row | {name: answer.get(name) for name in names})
     return rows
 
@@ -193,4 +196,5 @@ def _training_row(loop: str) -> Row:
     return {
         "loop": loop, "reason": "", "precision": None, "batch": None, "seconds": [],
         "waited_seconds": [], "l1": [], "images_a_second": None, "peak_memory_bytes": None,
+        "peak_gpu_bytes": None,
     }  # fmt: skip

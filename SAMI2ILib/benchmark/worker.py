@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from SAMI2ILib.errors import Sami2iError, as_sami2i_error
-from SAMI2ILib.memory import keep_freed_memory, peak_memory_bytes
+from SAMI2ILib.memory import keep_freed_memory, peak_gpu_bytes, peak_memory_bytes
 
 
 class Worker:
@@ -108,8 +108,8 @@ class Worker:
         return {"slices": numbers}
 
     def do_memory(self) -> dict[str, Any]:
-        """Say how much memory this process has taken at most."""
-        return {"peak_memory_bytes": peak_memory_bytes()}
+        """Say how much memory this process has taken at most, and how much of the GPUs."""
+        return {"peak_memory_bytes": peak_memory_bytes(), "peak_gpu_bytes": peak_gpu_bytes()}
 
     def do_head(
         self, model: str, arm: str, threads: int, weights: str, head: str, slices: int

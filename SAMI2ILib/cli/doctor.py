@@ -119,6 +119,7 @@ def examine(*, verify: bool = False) -> dict[str, Any]:
         "back_end": placed.get("back_end"),
         "advice": placed.get("advice", ""),
         "device": device,
+        "gpu": None if device is None else _gpu(device["name"]),
         "bf16": None if device is None else device["precision"] == "bf16",
         "store": store,
         "problems": problems,
@@ -198,6 +199,18 @@ def _device_facts(device: "Device") -> dict[str, str]:
     return {field: str(getattr(device, field)) for field in fields}
 
 
+def _gpu(name: str) -> dict[str, Any] | None:
+    """Facts about a GPU; None where the device is none, or does not tell."""
+    if name == "cpu":
+        return None
+    from SAMI2ILib.inference.device import describe_gpu
+
+    try:
+        return describe_gpu(name)
+    except RuntimeError:
+        return None
+
+
 def _store() -> tuple[dict[str, Any] | None, str]:
     from SAMI2ILib.weights.store import Store
     from SAMI2ILib.weights.store_files import DamagedFile
@@ -261,6 +274,10 @@ def _text(fields: dict[str, Any]) -> str:
     if device is not None:
         rows.append(("device", f"{device['description']}: {device['reason']}"))
         rows.append(("precision", _PRECISIONS[device["precision"]]))
+    if (gpu := fields["gpu"]) is not None:
+        free, total = (gpu[name] / 10**9 for name in ("free_bytes", "memory_bytes"))
+        memory = f"{free:.1f} of {total:.1f} GB free"
+        rows.append(("GPU", f"{memory}, compute capability {gpu['capability']}, {gpu['runtime']}"))
     if fields["back_end"] is not None:
         first = fields["back_end"]
         rows.append(("back end", f"{first['name']}: {first['reason']}"))

@@ -91,6 +91,25 @@ def device_trouble(device: Device) -> str:
     return "" if works else f"{device.name} computed a wrong result"
 
 
+def describe_gpu(name: str) -> dict[str, Any]:
+    """What a user may be asked about a GPU that works.
+
+    Args:
+        name: torch's, "cuda:N".
+
+    Returns:
+        `memory_bytes`, `free_bytes`; `capability`, as "8.6"; `runtime`, as "CUDA 13.0".
+    """
+    free, total = torch.cuda.mem_get_info(name)
+    hip = torch.version.hip
+    return {
+        "memory_bytes": total,
+        "free_bytes": free,
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(name))),
+        "runtime": f"CUDA {torch.version.cuda}" if hip is None else f"ROCm {hip}",
+    }
+
+
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
     """Let a GPU convolve float32 as what it is, for the length of a block.

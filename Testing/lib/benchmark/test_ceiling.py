@@ -37,6 +37,20 @@ def test_one_library_that_fails_leaves_the_others_their_products(monkeypatch):
     assert any(p.gflops for p in products if p.library == "torch")
 
 
+def test_gpu_is_given_matrices_that_keep_it_busy_and_time_to_wake_up(monkeypatch):
+    asked, calls = [], []
+
+    def on_gpu(a, _b, precision, device):
+        asked.append((len(a), precision, device))
+        return lambda: calls.append(precision)
+
+    monkeypatch.setattr(ceiling, "_torch", on_gpu)
+    products = measure_ceiling(threads=1, device="cuda:0", size=16, runs=2)
+    assert asked == [(64, p, "cuda:0") for p in ("fp32", "bf16", "fp16")]
+    assert calls.count("fp32") == 12  # ten do not count
+    assert {(p.size, p.device) for p in products} == {(64, "cuda")}
+
+
 def test_ceiling_is_the_best_of_its_precision():
     products = [
         Product("torch", "fp32", 8, 200.0),

@@ -34,6 +34,15 @@ def test_tables_say_what_the_figures_are(results):
     assert "500 (ceiling)" in report
 
 
+def test_memory_of_a_gpu_is_said_beside_that_of_the_process(results):
+    results["arms"][0]["peak_gpu_bytes"] = 700_000_000
+    results["ceiling"][0]["size"] = 8192
+    report = write_report(results)
+    assert cells(report, "naive")[6] == "2.50 GB, of the GPU 0.70 GB"
+    assert "Products of 8192x8192 and 2048x2048 matrices" in report
+    assert find_trouble(results) == ""
+
+
 def test_head_has_its_ratio_with_and_without_the_empty_slices(results):
     report = write_report(results)
     # 130 x 0.25 s, beside 130 x 2 s of the naive pipeline

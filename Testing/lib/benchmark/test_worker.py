@@ -19,6 +19,7 @@ from SAMI2ILib.benchmark.worker import Worker, serve
 from SAMI2ILib.errors import MissingError, ModelError
 from SAMI2ILib.imaging.io import write_volume
 from SAMI2ILib.imaging.notice import Notice
+from SAMI2ILib.inference.device import Device
 
 pytestmark = pytest.mark.usefixtures("keep_process")
 
@@ -119,6 +120,33 @@ def test_arm_whose_back_end_falls_back_to_another_precision_says_so(options, mon
     monkeypatch.setattr("SAMI2ILib.inference.back_ends.make_predictor", make)
     with pytest.raises(ModelError, match="The back end openvino in bf16 is not used"):
         Worker().answer({"do": "open", "arm": "openvino-bf16", **options})
+
+
+def test_arm_whose_gpu_becomes_too_small_is_not_measured_on_the_cpu(options, monkeypatch):
+    gpu = Device("cuda:0", "NVIDIA Test (CUDA 0)", "it was asked for", "fp32")
+    predictor = SimpleNamespace(device=gpu, predict=lambda batch: batch[:, 0])
+    monkeypatch.setattr(
+        "SAMI2ILib.inference.device.select_device", lambda _request, _precision: gpu
+    )
+    monkeypatch.setattr(
+        "SAMI2ILib.inference.back_ends.make_predictor", lambda *_args, **_options: predictor
+    )
+    worker = Worker()
+    worker.answer({"do": "open", "arm": "cuda-fp32", **options})
+    assert worker.answer({"do": "slice", "index": 0})["seconds"] >= 0
+    predictor.device = Device("cpu", "CPU", "the GPU's memory did not hold one slice", "fp32")
+    with pytest.raises(ModelError, match="It runs on cpu in fp32 now"):
+        worker.answer({"do": "slice", "index": 1})
+    with pytest.raises(ModelError, match="It runs on cpu in fp32 now"):
+        worker.answer({"do": "open", "arm": "cuda-fp32", **options})
+
+
+def test_memory_of_the_gpus_is_what_torch_held_of_them(monkeypatch):
+    assert Worker().answer({"do": "memory"})["peak_gpu_bytes"] is None
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", [1_000, 10].__getitem__)
+    assert Worker().answer({"do": "memory"})["peak_gpu_bytes"] == 1_010
 
 
 def test_missing_packages_are_said(tiny_model_file, tmp_path, monkeypatch):

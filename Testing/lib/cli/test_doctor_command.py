@@ -67,8 +67,17 @@ def machine(monkeypatch, tmp_path):
     place_device(monkeypatch, lambda _request: CPU)
 
 
-def place_device(monkeypatch, select_device, trouble=""):
+def describe_gpu(name):
+    assert name == "cuda:0"
+    return {
+        "memory_bytes": 6_000_000_000, "free_bytes": 4_500_000_000, "capability": "8.6",
+        "runtime": "CUDA 13.0",
+    }  # fmt: skip
+
+
+def place_device(monkeypatch, select_device, trouble="", describe=describe_gpu):
     module = ModuleType("SAMI2ILib.inference.device")
+    module.describe_gpu = describe
     module.select_device = select_device
     module.device_trouble = lambda _device: trouble
     monkeypatch.setitem(sys.modules, "SAMI2ILib.inference.device", module)
@@ -108,14 +117,27 @@ def test_doctor_is_ready_on_the_cpu_and_says_why(run, model):
     assert fields["ready"]
     assert fields["status"] == "Ready on the CPU because no CUDA device was found."
     assert fields["bf16"] is False
+    assert fields["gpu"] is None
 
 
 def test_doctor_is_ready_on_a_gpu(run, model, monkeypatch):
     place_device(monkeypatch, lambda _request: CUDA)
-    code, fields, _text = run()
+    code, fields, text = run()
     assert code == 0
     assert fields["status"] == "Ready: NVIDIA RTX A5000 (CUDA 0)"
     assert fields["bf16"] is True
+    assert fields["gpu"] == describe_gpu("cuda:0")
+    assert "4.5 of 6.0 GB free, compute capability 8.6, CUDA 13.0" in text
+
+
+def test_doctor_does_without_the_facts_of_a_gpu(run, model, monkeypatch):
+    def fail(_name):
+        raise RuntimeError("CUDA error: unknown error")
+
+    place_device(monkeypatch, lambda _request: CUDA, describe=fail)
+    code, fields, text = run()
+    assert (code, fields["gpu"]) == (0, None)
+    assert "compute capability" not in text
 
 
 def test_doctor_says_what_a_translation_here_would_run_on(run, model, monkeypatch):

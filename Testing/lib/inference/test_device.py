@@ -11,6 +11,7 @@ from SAMI2ILib.inference import device as device_module
 from SAMI2ILib.inference.device import (
     cpu_gains_from_bf16,
     cpu_multiplies_faster_in_bf16,
+    describe_gpu,
     device_trouble,
     full_float32,
     select_device,
@@ -52,6 +53,18 @@ def test_auto_takes_the_next_gpu_where_the_first_does_not_work(monkeypatch, one_
     assert (device.name, device.reason) == ("cuda:1", "it is the first CUDA device that works")
     monkeypatch.setattr(device_module, "_cuda_trouble", lambda index: f"CUDA {index} is busy")
     assert select_device("auto").reason == "CUDA 0 is busy"
+
+
+def test_gpu_is_described_by_its_memory_and_age(monkeypatch, one_gpu):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _name: (4_000, 6_000))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.version, "hip", None)
+    found = {
+        "memory_bytes": 6_000, "free_bytes": 4_000, "capability": "8.6", "runtime": "CUDA 13.0"
+    }  # fmt: skip
+    assert describe_gpu("cuda:0") == found
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert describe_gpu("cuda:0")["runtime"] == "ROCm 6.4"
 
 
 def test_old_gpu_computes_in_fp32_unless_asked(one_gpu, monkeypatch):

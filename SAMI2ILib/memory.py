@@ -40,7 +40,7 @@ def peak_gpu_bytes() -> int | None:
     torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return None
-    return sum(torch.cuda.max_memory_reserved(n) for n in range(torch.cuda.device_count()))
+    return int(sum(torch.cuda.max_memory_reserved(n) for n in range(torch.cuda.device_count())))
 
 
 def _peak_on_linux() -> int | None:

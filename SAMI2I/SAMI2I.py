@@ -161,10 +161,12 @@ class SAMI2IWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The user opens this module."""
+        self.panel.isEntered = True
         self.initializeParameterNode()
 
     def exit(self) -> None:
         """The user opens another module; what runs goes on."""
+        self.panel.isEntered = False
         if self._parameterNode is not None:
             self._disconnectParameterNode()
 
@@ -225,7 +227,7 @@ class SAMI2ILogic(ScriptedLoadableModuleLogic):
 
     @property
     def job(self) -> Job | None:
-        """The job that runs or ran last."""
+        """The job that runs."""
         return self._job
 
     def process(
@@ -269,6 +271,7 @@ class SAMI2ILogic(ScriptedLoadableModuleLogic):
         if self.isBusy:
             raise PanelError(_("Another task is running."), _("Wait for it, or cancel it."))
         self._job = job
+        job.onOver = self._forgetJob
         job.start()
 
     def cancel(self) -> None:
@@ -291,6 +294,9 @@ class SAMI2ILogic(ScriptedLoadableModuleLogic):
         query = CommandJob(arguments, lambda _event: None, onFinished)
         self._queries.append(query)
         query.start()
+
+    def _forgetJob(self) -> None:
+        self._job = None
 
     def close(self) -> None:
         """End everything that runs."""

@@ -71,10 +71,8 @@ class ChildProcess:
         process = qt.QProcess()
         process.setProcessEnvironment(libraryEnvironment())
         process.setWorkingDirectory(str(self._folder))
-        process.connect("readyReadStandardOutput()", self._readOutput)
-        process.connect("readyReadStandardError()", self._readErrorOutput)
-        process.connect("finished(int,QProcess::ExitStatus)", self._onProcessFinished)
-        process.connect("errorOccurred(QProcess::ProcessError)", self._onProcessError)
+        for signal, slot in self._slots().items():
+            process.connect(signal, slot)
         self._process = process
         process.start(program, libraryArguments(self._arguments))
 
@@ -110,6 +108,14 @@ class ChildProcess:
             self._deliver()
         return self._outcome is not None
 
+    def _slots(self) -> dict[str, Callable[..., None]]:
+        return {
+            "readyReadStandardOutput()": self._readOutput,
+            "readyReadStandardError()": self._readErrorOutput,
+            "finished(int,QProcess::ExitStatus)": self._onProcessFinished,
+            "errorOccurred(QProcess::ProcessError)": self._onProcessError,
+        }
+
     def _killIfRunning(self) -> None:
         if self.isRunning:
             killTree(self.processId)
@@ -143,9 +149,21 @@ class ChildProcess:
             qt.QTimer.singleShot(0, self._deliver)
 
     def _deliver(self) -> None:
+        self._letGo()
         if not self._delivered:
             self._delivered = True
             self._onFinished(self._outcome)
+
+    def _letGo(self) -> None:
+        """Drop the process: PythonQt's connections would keep it, this, and its volumes for ever.
+
+        A connection owns its slot, the slot this object, this object the process, and the process
+        the connection, where Python's garbage collection does not look.
+        """
+        if self._process is not None:
+            for signal, slot in self._slots().items():
+                self._process.disconnect(signal, slot)
+            self._process = None
 
 
 def _toBytes(byteArray: Any) -> bytes:

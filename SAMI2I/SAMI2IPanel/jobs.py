@@ -4,6 +4,7 @@ A job owns a private folder and a child process. However it ends, the folder is 
 nodes appear in the scene only after success.
 """
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,11 @@ class Job:
 
     Attributes:
         nodes: What it added to the scene, by role; empty unless it succeeded.
+        onOver: Called last, however it ended: its owner lets go of it, and so of its volumes.
     """
+
+    # Whether it is of use only as long as the scene is open.
+    needsScene = True
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class Job:
         onFinished: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self.nodes: dict[str, Any] = {}
+        self.onOver: Callable[[], None] = lambda: None
         self._onEvent = onEvent
         self._onFinished = onFinished
         self._folder: Path | None = None
@@ -83,6 +89,11 @@ class Job:
     def isRunning(self) -> bool:
         """Whether its end has not been told yet."""
         return self._folder is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """Its own, while it runs."""
+        return self._folder
 
     @property
     def processId(self) -> int:
@@ -106,7 +117,7 @@ class Job:
             self._child = ChildProcess(arguments, self._onEvent, self._onChildEnd, self._folder)
             self._child.start()
         except OSError as error:
-            self._removeFolder()
+            self._end()
             raise PanelError(
                 _("The temporary folder cannot be written to: {reason}.").format(
                     reason=error.strerror or error
@@ -114,7 +125,7 @@ class Job:
                 _("Free some space on its disk, or choose another one in Slicer's settings."),
             ) from error
         except BaseException:
-            self._removeFolder()
+            self._end()
             raise
 
     def cancel(self) -> None:
@@ -126,7 +137,7 @@ class Job:
         """Stop at once and tell nobody: scene, module or application are closing."""
         if self._child is not None:
             self._child.kill()
-        self._removeFolder()
+        self._end()
 
     def wait(self, timeoutSeconds: float | None = None) -> bool:
         """Block until the job has ended and `onFinished` was called; see `ChildProcess.wait`."""
@@ -145,20 +156,30 @@ class Job:
                 self._collect(outcome.result)
         except PanelError as error:
             outcome = replace(outcome, failure=error.failure)
-        finally:
-            self._removeFolder()
+        except Exception as error:  # noqa: BLE001 - the panel would wait for its end for ever
+            log = f"{outcome.log}\n{traceback.format_exc()}"
+            outcome = replace(outcome, failure=_unexpected(error), log=log)
+        onFinished = self._onFinished
+        self._end()
         if outcome.failure is not None:
             outcome = replace(outcome, failure=_withLog(outcome))
-        self._onFinished(outcome)
+        onFinished(outcome)
 
-    def _removeFolder(self) -> None:
+    def _end(self) -> None:
+        """Remove the folder, and let go of everything that knows this job."""
         if self._folder is not None:
             removeFolder(self._folder)
             self._folder = None
+        self._child = None
+        self._onFinished = lambda _outcome: None
+        onOver, self.onOver = self.onOver, lambda: None
+        onOver()
 
 
 class CommandJob(Job):
     """A command that has nothing to do with the scene: `doctor`, `models list`, `models add`."""
+
+    needsScene = False
 
     def __init__(self, arguments: list[str], *callbacks: Callable[..., None]) -> None:
         super().__init__(*callbacks)
@@ -237,6 +258,14 @@ class MeasureJob(Job):
 def failureLogPath() -> Path:
     """Where the log of the last failed run lies."""
     return Path(slicer.app.temporaryPath) / LOG_NAME
+
+
+def _unexpected(error: Exception) -> Failure:
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Failure(
+        _("The result could not be brought into the scene ({reason}).").format(reason=reason),
+        _("If memory has not run out, this is a defect: please report it."),
+    )
 
 
 def _withLog(outcome: Outcome) -> Failure:

@@ -5,7 +5,6 @@ from typing import Any
 
 import slicer
 import vtk
-from slicer.util import VTKObservationMixin
 
 from SAMI2ILib.about import INTENDED_USE
 from SAMI2IPanel import views
@@ -23,8 +22,10 @@ from SAMI2IPanel.sections.run import RunSection
 from SAMI2IPanel.sections.status import StatusSection
 from SAMI2IPanel.sections.store import StoreSection
 
+STATUS_MESSAGE_MS = 10_000
 
-class Panel(VTKObservationMixin):
+
+class Panel:
     """What the widgets do.
 
     Args:
@@ -34,14 +35,15 @@ class Panel(VTKObservationMixin):
 
     Attributes:
         busyWith: What runs, in the user's words; empty when nothing does.
+        isEntered: Whether the user is in this module; elsewhere the views are left alone.
     """
 
     def __init__(self, ui: Any, logic: Any, parameters: Callable[[], Any]) -> None:
-        VTKObservationMixin.__init__(self)
         self.ui, self.logic, self._parameters = ui, logic, parameters
         self.busyWith = ""
+        self.isEntered = False
         self._isClosed = False
-        self._watched: set[Any] = set()
+        self._observers: dict[Any, list[int]] = {}  # tags by volume
         ui.researchUseLabel.text = f"<b>{INTENDED_USE}</b>"
         self.run = RunSection(ui)
         self.status = StatusSection(ui, logic, Dependencies(), self.update, self.run.addToLog)
@@ -62,8 +64,7 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Let go of the scene, and start nothing any more."""
         self._isClosed = True
-        self.removeObservers()
-        self._watched.clear()
+        self._watch(set())
 
     def refresh(self) -> None:
         """Ask what works on this machine and which models there are."""
@@ -73,8 +74,9 @@ class Panel(VTKObservationMixin):
         self._readModels()
 
     def stop(self) -> None:
-        """End what runs, because the scene closes."""
-        if self.logic.isBusy:
+        """End what works on the scene, because it closes; a download goes on."""
+        job = self.logic.job
+        if job is not None and job.needsScene:
             self.logic.stopJob()
             self.busyWith = ""
             self.run.showStopped()
@@ -140,15 +142,22 @@ class Panel(VTKObservationMixin):
                 parameters.resultVolume, parameters.referenceVolume,
             )  # fmt: skip
             chosen = {volume for volume in volumes if volume is not None}
-        for event in (
-            vtk.vtkCommand.ModifiedEvent,
-            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-        ):
-            for node in self._watched - chosen:
-                self.removeObserver(node, event, self._onVolumeModified)
-            for node in chosen - self._watched:
-                self.addObserver(node, event, self._onVolumeModified)
-        self._watched = chosen
+        self._watch(chosen)
+
+    def _watch(self, volumes: set[Any]) -> None:
+        """Observe these volumes and no others.
+
+        Not by Slicer's `VTKObservationMixin`: it keeps every volume that it once observed in
+        memory, also after its removal from the scene.
+        """
+        for node in self._observers.keys() - volumes:
+            for tag in self._observers.pop(node):
+                node.RemoveObserver(tag)
+        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
+        for node in volumes - self._observers.keys():
+            self._observers[node] = [
+                node.AddObserver(event, self._onVolumeModified) for event in events
+            ]
 
     def _onVolumeModified(self, _caller: Any = None, _event: Any = None) -> None:
         self.update()
@@ -183,7 +192,10 @@ class Panel(VTKObservationMixin):
         self._finish(outcome, done, job.warnings)
         if output is not None:
             self.parameters.resultVolume = output
-            views.showAlone(output)
+            if self.isEntered:
+                views.showAlone(output)
+            else:
+                slicer.util.showStatusMessage(done, STATUS_MESSAGE_MS)
 
     def _onMeasured(self, job: MeasureJob, pair: Any, outcome: Outcome) -> None:
         error = job.nodes.get("error")

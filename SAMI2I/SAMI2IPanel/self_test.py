@@ -13,7 +13,6 @@ import vtk
 
 from SAMI2IPanel.bridge import RECORD_ATTRIBUTE, SOURCE_REFERENCE, isSynthetic
 from SAMI2IPanel.jobs import TranslationJob, TranslationOptions
-from SAMI2IPanel.private_folder import PREFIX
 from SAMI2IPanel.protocol import Outcome, PanelError
 from SAMI2IPanel.sample_data import samplePaths
 
@@ -89,6 +88,8 @@ class SelfTest:
             lambda event: seen.append(event.get("stage", "")), ended.append,
         )  # fmt: skip
         self.logic.start(job)
+        folder = job.folder
+        self.assertTrue(folder.is_dir())
         self.waitFor(lambda: "translate" in seen)
         with self.assertRaisesRegex(PanelError, "Another task is running"):
             self.logic.process(source)
@@ -97,7 +98,7 @@ class SelfTest:
         self.assertTrue(ended[0].cancelled)
         self.assertEqual(job.processId, 0)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
-        self.assertEqual(list(Path(slicer.app.temporaryPath).glob(f"{PREFIX}*")), [])
+        self.assertFalse(folder.exists())
 
     def test_volume_without_a_head_is_refused_with_a_hint(self) -> None:
         self.skipUnlessReady()

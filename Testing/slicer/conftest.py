@@ -17,6 +17,7 @@ sys.path.insert(0, str(MODULE.parent))
 
 # The few slices that the tests translate: each run takes seconds.
 FEW_SLICES = slice(50, 53)
+TWO_SLICES = slice(50, 52)
 PATIENCE_SECONDS = 900
 
 
@@ -96,6 +97,33 @@ def load_sample(slicerHost) -> Callable[..., Any]:  # noqa: F811
         return node
 
     return load
+
+
+@pytest.fixture
+def start(slicerHost, ready_panel, load_sample) -> Callable[..., Any]:  # noqa: F811
+    """Press Apply on slices of the sample."""
+
+    def start(slices: slice = TWO_SLICES, **choices: Any) -> Any:
+        parameters = ready_panel.parameters
+        parameters.inputVolume = load_sample(slices=slices)
+        for name, value in choices.items():
+            setattr(parameters, name, value)
+        slicerHost.processEvents()
+        ready_panel.ui.applyButton.click()
+        assert ready_panel.busyWith, ready_panel.ui.messageLabel.text
+        return ready_panel
+
+    return start
+
+
+@pytest.fixture
+def finish(slicerHost) -> Callable[[Any], None]:  # noqa: F811
+    """Wait until the panel is no longer busy."""
+
+    def finish(panel: Any) -> None:
+        slicerHost.waitUntil(lambda: not panel.busyWith, PATIENCE_SECONDS, "the end of the job")
+
+    return finish
 
 
 def matrix_of(node: Any) -> Any:

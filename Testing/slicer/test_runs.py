@@ -13,7 +13,7 @@ import pytest
 
 from Testing.host import whyUnavailable
 
-from .conftest import MODULE, PATIENCE_SECONDS, REPOSITORY
+from .conftest import MODULE, PATIENCE_SECONDS, REPOSITORY, TWO_SLICES
 
 # Starts a job, leaves the event loop as Slicer does when it quits, and says what is left.
 QUIT_IN_A_RUN = """
@@ -32,25 +32,7 @@ slicer.app.exec_()
 print(pid, list(Path(slicer.app.temporaryPath).glob(PREFIX + "*")))
 """
 WHOLE_HEAD = slice(None)
-TWO_SLICES = slice(50, 52)
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-
-
-@pytest.fixture
-def start(slicerHost, ready_panel, load_sample):
-    """Press Apply on slices of the sample."""
-
-    def start(slices=TWO_SLICES, **choices):
-        parameters = ready_panel.parameters
-        parameters.inputVolume = load_sample(slices=slices)
-        for name, value in choices.items():
-            setattr(parameters, name, value)
-        slicerHost.processEvents()
-        ready_panel.ui.applyButton.click()
-        assert ready_panel.busyWith, ready_panel.ui.messageLabel.text
-        return ready_panel
-
-    return start
 
 
 @pytest.fixture
@@ -67,14 +49,6 @@ def start_and_wait_for_slices(slicerHost, start):
         return panel
 
     return run
-
-
-@pytest.fixture
-def finish(slicerHost):
-    def finish(panel):
-        slicerHost.waitUntil(lambda: not panel.busyWith, PATIENCE_SECONDS, "the end of the job")
-
-    return finish
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ SYNTHETIC_ATTRIBUTE = "SAMI2I.Synthetic"
 RECORD_ATTRIBUTE = "SAMI2I.Record"
 TARGET_ATTRIBUTE = "SAMI2I.TargetContrast"
 SOURCE_REFERENCE = "SAMI2I.Source"
+SOURCE_NAME_ATTRIBUTE = "SAMI2I.SourceNode"
 ERROR_MAP_ATTRIBUTE = "SAMI2I.ErrorMap"
 UNCERTAINTY_ATTRIBUTE = "SAMI2I.Uncertainty"
 
@@ -165,7 +166,7 @@ def markSynthetic(node: Any, record: dict[str, Any], geometry: SourceGeometry) -
     fields = {
         SYNTHETIC_ATTRIBUTE: "true",
         "SAMI2I.IntendedUse": record["intended_use"],
-        "SAMI2I.SourceNode": geometry.name,
+        SOURCE_NAME_ATTRIBUTE: geometry.name,
         "SAMI2I.SourceSHA256": record["source"]["sha256"],
         "SAMI2I.SourceContrast": record["source_contrast"],
         TARGET_ATTRIBUTE: record["target_contrast"],

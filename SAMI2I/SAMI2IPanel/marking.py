@@ -18,6 +18,8 @@ from SAMI2IPanel.i18n import _
 POSITION = vtk.vtkCornerAnnotation.UpperEdge
 FONT_SIZE = 16
 COLOR = (1.0, 0.85, 0.2)
+# A border of the background that is narrower than this is not seen beside the foreground.
+BESIDE_MM = 1.0
 
 
 class SyntheticMarker(VTKObservationMixin):
@@ -95,11 +97,7 @@ def annotationText(composite: Any) -> str:
     Args:
         composite: Its vtkMRMLSliceCompositeNode.
     """
-    opacity = composite.GetForegroundOpacity()
-    ids = [composite.GetLabelVolumeID()]
-    ids += [composite.GetForegroundVolumeID()] if opacity > 0 else []
-    ids += [composite.GetBackgroundVolumeID()] if opacity < 1 or len(ids) == 1 else []
-    nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in ids if nodeID]
+    nodes = _visibleVolumes(composite)
     shown = [node for node in nodes if isSynthetic(node)]
     if not shown:
         return ""
@@ -109,6 +107,42 @@ def annotationText(composite: Any) -> str:
         return _("UNCERTAINTY of a SYNTHETIC volume")
     contrast = next(filter(None, (node.GetAttribute(TARGET_ATTRIBUTE) for node in shown)), "")
     return _("SYNTHETIC {contrast}: research use only").format(contrast=contrast).replace(" :", ":")
+
+
+def _visibleVolumes(composite: Any) -> list[Any]:
+    """The volumes that can be seen in a slice view, also through and beside the foreground."""
+    kind = slicer.vtkMRMLSliceCompositeNode
+    isBlended = composite.GetCompositing() == kind.Alpha
+    background, foreground = (
+        composite.GetNthLayerVolume(layer) for layer in (kind.LayerBackground, kind.LayerForeground)
+    )
+    if isBlended and composite.GetForegroundOpacity() == 0:
+        foreground = None
+    isCovered = isBlended and composite.GetForegroundOpacity() == 1 and _isOpaque(foreground)
+    if background and isCovered and not _reachesBeyond(background, foreground):
+        background = None
+    last = kind.Layer_Last + composite.GetNumberOfAdditionalLayers()
+    others = (composite.GetNthLayerVolume(layer) for layer in range(kind.LayerLabel, last))
+    return [node for node in (*others, foreground, background) if node is not None]
+
+
+def _isOpaque(foreground: Any) -> bool:
+    """Whether a volume lets nothing through where it is."""
+    display = foreground.GetDisplayNode() if foreground else None
+    return display is not None and not (
+        display.IsA("vtkMRMLScalarVolumeDisplayNode") and display.GetApplyThreshold()
+    )
+
+
+def _reachesBeyond(background: Any, foreground: Any) -> bool:
+    """Whether a part of the background lies outside the foreground."""
+    inner, outer = [0.0] * 6, [0.0] * 6
+    background.GetRASBounds(inner)
+    foreground.GetRASBounds(outer)
+    return any(
+        inner[low] < outer[low] - BESIDE_MM or inner[low + 1] > outer[low + 1] + BESIDE_MM
+        for low in (0, 2, 4)
+    )
 
 
 def startMarking() -> None:

@@ -7,6 +7,8 @@ import slicer
 
 from SAMI2IPanel.bridge import (
     ERROR_MAP_ATTRIBUTE,
+    SOURCE_NAME_ATTRIBUTE,
+    SOURCE_REFERENCE,
     SYNTHETIC_ATTRIBUTE,
     TARGET_ATTRIBUTE,
     UNCERTAINTY_ATTRIBUTE,
@@ -76,7 +78,9 @@ def addErrorMap(path: Path, result: Any, geometry: SourceGeometry) -> Any:
     fillNode(node, array, geometry.ijkToLocal, geometry)
     node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
     node.SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
-    node.SetAttribute(TARGET_ATTRIBUTE, result.GetAttribute(TARGET_ATTRIBUTE) or "")
+    for attribute in (TARGET_ATTRIBUTE, SOURCE_NAME_ATTRIBUTE):
+        node.SetAttribute(attribute, result.GetAttribute(attribute) or "")
+    node.SetNodeReferenceID(SOURCE_REFERENCE, result.GetNodeReferenceID(SOURCE_REFERENCE))
     display = node.GetDisplayNode()
     if slicer.mrmlScene.GetNodeByID(ERROR_COLORS) is not None:
         display.SetAndObserveColorNodeID(ERROR_COLORS)
@@ -136,15 +140,21 @@ def syntheticNodeName(sourceName: str, target: str) -> str:
 def _nodeToFill(output: Any, name: str) -> Any:
     scene = slicer.mrmlScene
     if output is not None and scene.IsNodePresent(output):
-        if "synth" not in output.GetName().lower() or _isNamedForEarlierResult(output, name):
+        named = "synth" in output.GetName().lower()
+        if not named or _isMap(output) or _isNamedForEarlierResult(output, name):
             output.SetName(scene.GenerateUniqueName(name))
         return output
     return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
 
 
+def _isMap(node: Any) -> bool:
+    """Whether a node that is about to hold an image still has the name of a map."""
+    return any(node.GetAttribute(name) for name in (ERROR_MAP_ATTRIBUTE, UNCERTAINTY_ATTRIBUTE))
+
+
 def _isNamedForEarlierResult(node: Any, name: str) -> bool:
     """Whether a node still has the name that we gave it for another source or target."""
-    source = node.GetAttribute("SAMI2I.SourceNode")
+    source = node.GetAttribute(SOURCE_NAME_ATTRIBUTE)
     target = node.GetAttribute(TARGET_ATTRIBUTE)
     if not (source and target):
         return False

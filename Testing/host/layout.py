@@ -19,6 +19,7 @@ SLICE_VIEWS = (
     ("Yellow", "Sagittal", (0.929, 0.835, 0.298)),
     ("Green", "Coronal", (0.431, 0.690, 0.294)),
 )
+FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 
 class qMRMLSliceView(QtWidgets.QWidget):
@@ -104,10 +105,11 @@ class qSlicerLayoutManager(QtCore.QObject):
             self._hostLogics.AddItem(logic)
             self._hostWidgets[name] = qMRMLSliceWidget(logic, window)
         app.applicationLogic().SetSliceLogics(self._hostLogics)
-        self._hostLayout = 3  # vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self._hostLayout = FOUR_UP
 
     def _reset(self) -> None:
         """Back to the first view, between two tests."""
+        self._hostLayout = FOUR_UP
         for name, orientation, _ in SLICE_VIEWS:
             widget = self._hostWidgets[name]
             widget.sliceView().cornerAnnotation().ClearAllTexts()

@@ -246,6 +246,25 @@ def test_filled_output_is_not_called_after_an_earlier_target_or_source(make_volu
     assert output.GetName() == "other_synth-T2"
 
 
+@pytest.mark.parametrize("kind", ["error", "uncertainty"])
+def test_map_that_is_filled_with_an_image_is_not_called_a_map(make_volume, result_of, kind):
+    from SAMI2IPanel.bridge import UNCERTAINTY_ATTRIBUTE
+    from SAMI2IPanel.results import addErrorMap, addSynthetic
+
+    path, geometry = result_of(make_volume())
+    node = addSynthetic(path, RECORD, geometry)
+    if kind == "error":
+        result, node = node, addErrorMap(path, node, geometry)
+        assert node.GetNodeReference("SAMI2I.Source") is result.GetNodeReference("SAMI2I.Source")
+    else:
+        node.SetName("head_synth-T2_uncertainty")
+        node.SetAttribute(UNCERTAINTY_ATTRIBUTE, "true")
+    addSynthetic(path, RECORD, geometry, node)
+    assert "synth-T2" in node.GetName()
+    assert "error" not in node.GetName()
+    assert "uncertainty" not in node.GetName()
+
+
 def test_earlier_marks_do_not_survive_in_a_node_that_is_filled_again(make_volume, result_of):
     from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE
     from SAMI2IPanel.results import addSynthetic

@@ -60,7 +60,10 @@ def test_texts_of_a_model_are_shown_as_they_stand(slicerHost, ready_panel, hosti
 
 
 def test_name_of_a_volume_is_shown_as_it_stands(slicerHost, ready_panel, load_sample):
-    ready_panel.parameters.inputVolume = load_sample(name=HOSTILE)
+    node = load_sample(name=HOSTILE)
+    node.GetStorageNode().SetFileName("")  # it would tell the contrast
+    node.Modified()
+    ready_panel.parameters.inputVolume = node
     slicerHost.processEvents()
     assert HOSTILE in ready_panel.ui.reasonLabel.text
     shown, html = plain_text_of(ready_panel.ui.applyButton.toolTip)

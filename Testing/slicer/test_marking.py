@@ -77,6 +77,43 @@ def test_views_say_what_they_show(marker, show, shown, text):
     assert [marker.text(view) for view in ("Red", "Yellow", "Green")] == [text] * 3
 
 
+@pytest.mark.parametrize("opening", ["smaller", "threshold", "reversed", "added"])
+def test_synthetic_volume_that_is_seen_beside_or_through_the_foreground_is_marked(
+    marker, show, volumes, opening
+):
+    import slicer
+
+    show("synthetic", "scan", 1.0)
+    assert marker.text("Red") == ""
+    kinds = slicer.vtkMRMLSliceCompositeNode
+    composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    if opening == "smaller":
+        slicer.util.updateVolumeFromArray(volumes["scan"], np.ones((3, 4, 2), "int16"))
+    elif opening == "threshold":
+        volumes["scan"].GetDisplayNode().SetApplyThreshold(True)
+    else:
+        composite.SetCompositing(kinds.ReverseAlpha if opening == "reversed" else kinds.Add)
+    try:
+        composite.Modified()
+        assert marker.text("Red") == TEXT
+    finally:
+        composite.SetCompositing(kinds.Alpha)
+
+
+def test_synthetic_volume_in_a_further_layer_is_marked(marker, show, volumes):
+    import slicer
+
+    show("scan")
+    composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    layer = slicer.vtkMRMLSliceCompositeNode.Layer_Last
+    composite.SetNthLayerVolumeID(layer, volumes["synthetic"].GetID())
+    try:
+        assert marker.text("Red") == TEXT
+    finally:
+        composite.SetNthLayerVolumeID(layer, None)
+    assert marker.text("Red") == ""
+
+
 def test_mark_is_drawn_in_the_view_and_not_in_slicers_own_annotation(marker, show):
     import slicer
 

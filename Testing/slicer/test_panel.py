@@ -74,6 +74,7 @@ def test_apply_says_what_is_missing_step_by_step(choose, load_sample):
     assert reason(panel) == "Choose the volume to translate."
     unnamed = load_sample(name="MRHead")
     unnamed.GetStorageNode().SetFileName("")
+    unnamed.Modified()
     panel = choose(inputVolume=unnamed)
     assert reason(panel) == "Choose the source contrast: nothing in MRHead tells it."
     assert panel.ui.sourceComboBox.currentText == "Unknown: please choose"
@@ -95,6 +96,48 @@ def test_contrast_is_guessed_and_shown_as_a_guess(choose, load_sample):
     other = load_sample(name="other_T1")
     panel = choose(inputVolume=other)
     assert panel.parameters.sourceContrast == ""  # it was said of the first volume
+
+
+def test_guess_follows_what_slicer_tells_a_node_after_it_is_in_the_scene(
+    choose, load_sample, monkeypatch
+):
+    import slicer
+
+    class Database:
+        isOpen = True
+
+        def instanceValue(self, uid, tag):
+            return "t2_tse_tra" if (uid, tag) == ("1.2.3", "0008,103e") else ""
+
+    monkeypatch.setattr(slicer, "dicomDatabase", Database(), raising=False)
+    node = load_sample(name="Series 5")
+    node.GetStorageNode().SetFileName("")
+    node.Modified()
+    panel = choose(inputVolume=node)
+    assert panel.ui.sourceComboBox.currentText == "Unknown: please choose"
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    assert panel.ui.sourceComboBox.currentText == "T2 (guess, from the DICOM SeriesDescription)"
+
+
+def test_scan_of_another_name_is_never_shown_as_the_source(choose, load_sample):
+    import slicer
+
+    scan, result = load_sample(name="head"), load_sample(name="head_synth-T2")
+    for name, value in (("Synthetic", "true"), ("SourceNode", "head")):
+        result.SetAttribute(f"SAMI2I.{name}", value)
+    result.SetNodeReferenceID("SAMI2I.Source", scan.GetID())
+    panel = choose(inputVolume=load_sample(name="another patient"), resultVolume=result)
+    assert panel.compare.source is scan
+    slicer.mrmlScene.RemoveNode(scan)
+    panel = choose()
+    assert panel.compare.source is None
+    assert not panel.ui.sideBySideButton.enabled
+    assert panel.ui.aloneButton.enabled
+    again = load_sample()
+    again.SetName("head")
+    panel = choose(inputVolume=again)
+    assert panel.compare.source is again
+    assert panel.ui.sideBySideButton.enabled
 
 
 def test_models_are_those_of_the_pair_with_their_card(choose, load_sample):

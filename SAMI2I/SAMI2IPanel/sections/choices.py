@@ -10,7 +10,7 @@ from SAMI2IPanel.model_choice import ModelChoice, cardHtml, originText
 from SAMI2IPanel.readiness import Situation
 from SAMI2IPanel.sections.combo_box import currentValue, fillComboBox
 from SAMI2IPanel.sections.plain_text import plainToolTip
-from SAMI2IPanel.source_contrast import guessSourceContrast
+from SAMI2IPanel.source_contrast import groundsOf, guessSourceContrast
 
 
 class ChoicesSection:
@@ -31,7 +31,7 @@ class ChoicesSection:
         self._ui, self._parameters, self._onChosen = ui, parameters, onChosen
         self.models = ModelChoice()
         self._guess = Guess()
-        self._guessedFor: tuple[str, str] | None = None
+        self._guessedFor: tuple[str, ...] | None = None
         ui.sourceComboBox.connect("currentIndexChanged(int)", self.onSourceChosen)
         ui.targetComboBox.connect("currentIndexChanged(int)", self.onTargetChosen)
         ui.modelComboBox.connect("currentIndexChanged(int)", self.onModelChosen)
@@ -100,7 +100,7 @@ class ChoicesSection:
         )
 
     def _updateGuess(self, node: Any) -> None:
-        seen = (node.GetID(), node.GetName()) if node else None
+        seen = groundsOf(node) if node else None
         if seen == self._guessedFor:
             return
         changedNode = self._guessedFor is not None and (seen or "")[:1] != self._guessedFor[:1]

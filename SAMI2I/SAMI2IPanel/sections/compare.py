@@ -9,6 +9,7 @@ import slicer
 from SAMI2IPanel import views
 from SAMI2IPanel.bridge import (
     ERROR_MAP_ATTRIBUTE,
+    SOURCE_NAME_ATTRIBUTE,
     SOURCE_REFERENCE,
     SYNTHETIC_ATTRIBUTE,
     UNCERTAINTY_ATTRIBUTE,
@@ -38,11 +39,16 @@ class CompareSection:
 
     @property
     def source(self) -> Any:
-        """The volume that the chosen result was made from: by its record, else the input."""
-        parameters = self._parameters()
-        result = parameters.resultVolume
-        made = result.GetNodeReference(SOURCE_REFERENCE) if result else None
-        return made or parameters.inputVolume
+        """The volume that the chosen result was made from.
+
+        Where it has left the scene, the input if it has the name that the result remembers: any
+        other scan may be that of another patient.
+        """
+        result, given = self._parameters().resultVolume, self._parameters().inputVolume
+        if result is None:
+            return None
+        named = given is not None and given.GetName() == result.GetAttribute(SOURCE_NAME_ATTRIBUTE)
+        return result.GetNodeReference(SOURCE_REFERENCE) or (given if named else None)
 
     @property
     def pair(self) -> tuple[Any, Any, bool]:
@@ -57,7 +63,7 @@ class CompareSection:
             self.showScores(None)
         result, reference = parameters.resultVolume, parameters.referenceVolume
         for button in (self._ui.sideBySideButton, self._ui.blendButton):
-            button.enabled = result is not None and self.source is not None
+            button.enabled = self.source is not None
         self._ui.aloneButton.enabled = result is not None
         problem = _measureProblem(result, reference, busy)
         self._ui.measureButton.enabled = not problem

@@ -52,4 +52,4 @@ class ExportSection:
                 )
             ]
             lines += [notice.message for notice in exported.notices]
-            slicer.util.infoDisplay("\n".join(lines))
+        slicer.util.infoDisplay("\n".join(lines))

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,11 @@ def is_running(process: int, born: str = "") -> bool | None:
 def this_place() -> str:
     """Where process numbers mean the same: this machine since it was started, this container."""
     parts = [platform.node()]
+    if sys.platform == "darwin":
+        # A name that Macs may share, and that changes with the network, does not tell them apart.
+        asked = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+        with suppress(OSError, subprocess.SubprocessError):
+            parts = [subprocess.check_output(asked, stdin=subprocess.DEVNULL, encoding="ascii")]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
         parts.append(str(Path("/proc/self/ns/pid").readlink()))

@@ -115,7 +115,9 @@ def check_output(output: Path, source: Path) -> None:
             f"Let the name end in {', '.join(WRITABLE_ENDINGS)}, in lower case.",
         )
     require_utf8(output)
-    existing = next(folder for folder in output.absolute().parents if folder.exists())
+    folders = output.absolute().parents
+    # None of them exists where a drive or a server of Windows is not connected.
+    existing = next((folder for folder in folders if folder.exists()), folders[-1])
     if not existing.is_dir() or not may_write(existing):
         raise OutputError(
             f"{existing.name or str(existing)!r} is not a folder that may be written to.",

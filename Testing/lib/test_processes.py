@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 
@@ -49,6 +50,34 @@ def test_number_alone_is_asked_for_where_no_time_is_known():
 def test_place_is_the_same_each_time():
     assert this_place() == this_place()
     assert len(this_place()) == 8
+
+
+@pytest.fixture
+def place_of(monkeypatch):
+    """Ask a Mac of a name and a boot session where it is."""
+
+    def ask(name, session):
+        def answer(words, **_options):
+            assert words == ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+            if session is None:
+                raise FileNotFoundError(words[0])
+            return session
+
+        monkeypatch.setattr(platform, "node", lambda: name)
+        monkeypatch.setattr(subprocess, "check_output", answer)
+        this_place.cache_clear()
+        return this_place()
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    yield ask
+    this_place.cache_clear()
+
+
+def test_mac_is_told_by_its_start_and_not_by_its_name(place_of):
+    first = place_of("mac.local", "C0FFEE\n")
+    assert place_of("mac-2.clinic.example", "C0FFEE\n") == first
+    assert place_of("mac.local", "DECADE\n") != first
+    assert place_of("mac.local", None) != place_of("mac-2.local", None)
 
 
 class Kernel:

@@ -147,3 +147,11 @@ def test_only_our_own_record_counts_as_one(tmp_path, text, expected):
 
 def test_missing_record_is_none(tmp_path):
     assert not is_synthetic_record(tmp_path / "head.json")
+
+
+def test_drive_that_is_not_there_is_no_folder_to_write_to(tmp_path, monkeypatch):
+    # As `Z:\out` on Windows, of which not even the drive exists.
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: False)
+    with pytest.raises(OutputError, match="is not a folder that may be written to"):
+        check_output(tmp_path / "out" / "x.nii", tmp_path / "head.nii")

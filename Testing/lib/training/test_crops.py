@@ -1,5 +1,7 @@
 """A crop depends on the seed and its number alone; every recipe cuts as it says."""
 
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,13 @@ def test_processes_share_a_batch_without_loss_or_repetition(configure, size, acc
     assert sorted(numbers) == list(range(32, 40))
     assert all(part for of_rank in parts for part in of_rank)
     assert max(len(of_rank) for of_rank in parts) <= accumulate
+
+
+def test_crops_are_the_same_in_a_process_that_is_spawned(config, selection):
+    # As on Windows and macOS, where a worker gets what was pickled.
+    crops = CropDataset(config, selection.training)
+    there = ForkingPickler.loads(ForkingPickler.dumps(crops))
+    assert same(there[5], crops[5])
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -23,6 +23,10 @@ _SAFETY_MM = 1.5  # partial volume at the skin
 _ZERO = 1e-3
 _SHELL_MM = 4.0
 _MASKED_SHARE = 0.1
+# Zeros are the padding of a turned or cropped scan where mostly air lies next to them, not tissue.
+_PADDING_GAP_MM = 2.0
+_PADDING_SHELL_MM = 6.0
+_AIR_SHARE = 0.75
 _LARGEST = 1e9  # Otsu's products of squares would leave float32 far beyond it
 
 
@@ -68,9 +72,8 @@ def find_foreground(volume: Volume) -> BoolArray:
 def _find_head(array_kji: FloatArray, bright: float, spacing_kji: Sequence[float]) -> BoolArray:
     # Filled first: dark bone all around would otherwise part the scalp from the brain.
     solid = _fill_slices(_tissue(array_kji, bright, spacing_kji))
-    main = _dilate(_keep_main_piece(solid, spacing_kji), _CLOSING_MM, spacing_kji)
-    closed = _fill_slices(_erode(main, _CLOSING_MM, spacing_kji))
-    head = _dilate(closed, _SAFETY_MM, spacing_kji)
+    closed = _close(_keep_main_piece(solid, spacing_kji), _CLOSING_MM, spacing_kji)
+    head = _dilate(_fill_slices(closed), _SAFETY_MM, spacing_kji)
     has_signal = array_kji > _ZERO * bright
     around = _dilate(head, _SHELL_MM, spacing_kji) & ~head
     if around.any() and has_signal[around].mean() < _MASKED_SHARE:
@@ -85,22 +88,33 @@ def _tissue(array_kji: FloatArray, bright: float, spacing_kji: Sequence[float]) 
     clipped = np.clip(array_kji, 0.0, bright)
     sigmas = [_SMOOTHING_MM / s if s <= 2 * _SMOOTHING_MM else 0.0 for s in spacing_kji]
     smooth = ndimage.gaussian_filter(clipped, sigmas, truncate=2.0)
-    tissue: BoolArray = smooth > _air_cut(smooth, bright)
+    tissue: BoolArray = smooth > _air_cut(smooth, bright, spacing_kji)
     return tissue
 
 
-def _air_cut(smooth: FloatArray, bright: float) -> float:
+def _air_cut(smooth: FloatArray, bright: float, spacing_kji: Sequence[float]) -> float:
     """The intensity between air and tissue: above the noise, below half of Otsu's threshold."""
     from skimage.filters import threshold_otsu
 
     otsu: Any = threshold_otsu
     between = float(otsu(smooth.ravel()))
-    air = smooth[smooth < 0.5 * between]
+    dark = smooth < 0.5 * between
+    zeros = smooth <= _ZERO * bright
+    if _are_padding(zeros, dark, spacing_kji):
+        dark &= ~zeros
+    air = smooth[dark]
     if air.size == 0:
         return _LOWEST_CUT * bright
     middle = float(np.median(air))
     sigma = 1.4826 * float(np.median(np.abs(air - middle)))
     return min(max(middle + _NOISE_SIGMAS * sigma, _LOWEST_CUT * bright), 0.5 * between)
+
+
+def _are_padding(zeros: BoolArray, dark: BoolArray, spacing_kji: Sequence[float]) -> bool:
+    """Whether the zeros were put around a scan with air of its own, not around a masked head."""
+    gap = _dilate(zeros, _PADDING_GAP_MM, spacing_kji)
+    beside = _dilate(gap, _PADDING_SHELL_MM - _PADDING_GAP_MM, spacing_kji) & ~gap
+    return bool(beside.any() and dark[beside].mean() > _AIR_SHARE)
 
 
 def _keep_main_piece(tissue: BoolArray, spacing_kji: Sequence[float]) -> BoolArray:
@@ -148,6 +162,14 @@ def _dilate(mask: BoolArray, radius_mm: float, spacing_kji: Sequence[float]) -> 
 def _erode(mask: BoolArray, radius_mm: float, spacing_kji: Sequence[float]) -> BoolArray:
     """The volume's edge does not erode: a head that the field of view cuts goes on there."""
     return _box_filter(mask, radius_mm, spacing_kji, "minimum_filter1d", outside=1)
+
+
+def _close(mask: BoolArray, radius_mm: float, spacing_kji: Sequence[float]) -> BoolArray:
+    """Dilate and erode. A mask that the volume's edge cuts goes on there; no other grows to it."""
+    reach = [int(radius_mm / spacing) for spacing in spacing_kji]
+    wider = np.pad(mask, [(n, n) for n in reach], mode="edge")
+    closed = _erode(_dilate(wider, radius_mm, spacing_kji), radius_mm, spacing_kji)
+    return closed[tuple(slice(n, n + size) for n, size in zip(reach, mask.shape, strict=True))]
 
 
 def _box_filter(

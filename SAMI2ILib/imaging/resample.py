@@ -1,5 +1,6 @@
 """Move a volume onto another grid, without aliasing."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -112,9 +113,20 @@ def _band_limit(volume: Volume, grid: Grid) -> Volume:
 
 def _extend_short_axes(volume: Volume) -> Volume:
     widths_kji = [_SPLINE_SAMPLES if n < _SPLINE_SAMPLES else 0 for n in volume.array_kji.shape]
+    return continue_edges(volume, widths_kji)
+
+
+def continue_edges(volume: Volume, widths_kji: Sequence[int]) -> Volume:
+    """Surround a volume with copies of its outermost voxels, that many along each axis."""
     if not any(widths_kji):
         return volume
-    matrix = volume.ijk_to_ras.copy()
-    matrix[:3, 3] -= matrix[:3, :3] @ widths_kji[::-1]
     array = np.pad(volume.array_kji, [(w, w) for w in widths_kji], mode="edge")
-    return Volume(array, matrix, volume.name)
+    return Volume(array, widened(volume.grid, widths_kji).ijk_to_ras, volume.name)
+
+
+def widened(grid: Grid, widths_kji: Sequence[int]) -> Grid:
+    """The grid with that many voxels more at both ends of each axis."""
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] -= matrix[:3, :3] @ widths_kji[::-1]
+    k, j, i = (n + 2 * w for n, w in zip(grid.shape_kji, widths_kji, strict=True))
+    return Grid((k, j, i), matrix)

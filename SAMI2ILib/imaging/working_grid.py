@@ -1,6 +1,7 @@
 """The grid on which slices are translated: axial, in-plane at the model's spacing."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from SAMI2ILib.errors import InputError, ShapeError
 from SAMI2ILib.imaging.geometry import Matrix, axis_codes, obliquity_degrees, spacing_along
 from SAMI2ILib.imaging.notice import Notice
 from SAMI2ILib.imaging.orientation import PATIENT_AXIS, AxisOrder, axis_order
-from SAMI2ILib.imaging.resample import Interpolation, resample
+from SAMI2ILib.imaging.resample import Interpolation, continue_edges, resample, widened
 from SAMI2ILib.imaging.volume import Grid, Volume
 
 LARGEST_OBLIQUITY_DEGREES = 15.0
@@ -31,7 +32,9 @@ class WorkingGrid:
     Where nothing is resampled, `to_working` and `from_working` are inverse bit for bit. Where
     the volume is resampled with B-splines both ways, a smooth head (no detail finer than four
     voxels of the coarser grid) comes back within 1 % of its intensity range, two voxels away from
-    the edge of the field of view.
+    the edge of the field of view. A turned volume is continued beyond that edge by copies of its
+    outermost voxels, so that its first and last slices are neither translated nor brought back
+    half mixed with nothing.
 
     Attributes:
         input_grid: Where the volume comes from and where the result goes.
@@ -45,6 +48,7 @@ class WorkingGrid:
     is_resampled: bool
     warnings: tuple[Notice, ...]
     _order: AxisOrder
+    _margin_kji: tuple[int, ...] = (0, 0, 0)
 
     def to_working(self, volume: Volume, interpolation: Interpolation = "bspline") -> Volume:
         """Bring a volume from the input grid to the working grid.
@@ -58,7 +62,8 @@ class WorkingGrid:
         """
         _check_is_on(volume, self.input_grid, "the input grid")
         if self.is_resampled:
-            return resample(volume, self.grid, interpolation)
+            whole = continue_edges(volume, self._margin_kji)
+            return resample(whole, self.grid, interpolation)
         return Volume(self._order.apply(volume.array_kji), self.grid.ijk_to_ras, volume.name)
 
     def from_working(self, volume: Volume, interpolation: Interpolation = "bspline") -> Volume:
@@ -104,8 +109,9 @@ def plan_working_grid(grid: Grid, orientation: str = "LPS", spacing_mm: float = 
     permuted = order.apply_to_grid(grid)
     tilt = obliquity_degrees(grid.ijk_to_ras)
     if tilt > LARGEST_OBLIQUITY_DEGREES:
-        upright = _upright_grid(grid, orientation, spacing_mm)
-        return WorkingGrid(grid, upright, True, _oblique_warnings(grid, tilt), order)
+        margin_kji = _margin(grid, _upright_grid(grid, orientation, spacing_mm))
+        upright = _upright_grid(widened(grid, margin_kji), orientation, spacing_mm)
+        return WorkingGrid(grid, upright, True, _oblique_warnings(grid, tilt), order, margin_kji)
     if not _fits(permuted, spacing_mm):
         finer = _respaced_grid(permuted, spacing_mm)
         return WorkingGrid(grid, finer, True, _reformat_warnings(permuted, orientation), order)
@@ -147,6 +153,13 @@ def _upright_grid(grid: Grid, orientation: str, spacing_mm: float) -> Grid:
     spacing = (spacing_mm, spacing_mm, spacing_along(grid.ijk_to_ras, axes[:, 2]))
     i, j, k = (_count(e, s) for e, s in zip(extent_mm, spacing, strict=True))
     return _centered_grid(axes * spacing, (i, j, k), corners.mean(axis=0))
+
+
+def _margin(grid: Grid, upright: Grid) -> tuple[int, ...]:
+    """How many voxels more make two of the upright grid, the reach of a cubic spline."""
+    axes = zip(grid.spacing_mm, grid.ijk_to_ras[:3, :3].T, strict=True)
+    i, j, k = (ceil(2 * spacing_along(upright.ijk_to_ras, axis) / step) for step, axis in axes)
+    return (k, j, i)
 
 
 def _count(extent_mm: float, spacing_mm: float) -> int:

@@ -99,9 +99,10 @@ def tilted(volume, degrees):
 HEADS = ["sample", pytest.param("template", marks=needs_real_data)]
 
 
-def correlations_with_the_original(t1, variants, model):
+def correlations_with_the_original(t1, variants, model, rim=0):
     """Correlate the T2 of each turned head, brought back, with the T2 of the head itself."""
     expected, inside = run(t1, model).array_kji, find_foreground(t1)
+    inside &= np.pad(np.ones([n - 2 * rim for n in inside.shape], dtype=bool), rim)
     return {
         name: np.corrcoef(
             resample(run(variant, model), t1.grid, "bspline").array_kji[inside], expected[inside]
@@ -126,13 +127,23 @@ def test_order_and_direction_of_the_axes_do_not_change_the_anatomy(bundled, head
     assert axis_codes(variants["PIR"].ijk_to_ras) == "PIR"
 
 
+def tilt_correlation(head, degrees, model):
+    # Where the field of view cuts the head, a turned grid has half a voxel of it and half of zeros.
+    t1 = head_named(head)
+    return correlations_with_the_original(t1, {"": tilted(t1, degrees)}, model, rim=3)[""]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", HEADS)
+def test_slices_far_from_axial_do_not_change_the_anatomy(bundled, head):
+    assert tilt_correlation(head, 30, bundled["T2"]) >= 0.99
+
+
 @pytest.mark.slow
 @pytest.mark.xfail(reason="the bundled model is not stable enough against tilts, see its card")
-@pytest.mark.parametrize("degrees", [10, 30])
-def test_tilt_of_the_slices_does_not_change_the_anatomy(bundled, degrees):
-    t1 = head_named("sample")
-    correlations = correlations_with_the_original(t1, {"": tilted(t1, degrees)}, bundled["T2"])
-    assert min(correlations.values()) >= 0.99, correlations
+@pytest.mark.parametrize("head", HEADS)
+def test_slices_tilted_a_little_do_not_change_the_anatomy(bundled, head):
+    assert tilt_correlation(head, 10, bundled["T2"]) >= 0.99
 
 
 REAL_T1 = [

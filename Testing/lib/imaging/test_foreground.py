@@ -52,6 +52,24 @@ def test_zeros_around_a_masked_brain_stay_outside(make_grid, head):
     assert not (find_foreground(volume) & ~truth).any()
 
 
+def test_padding_does_not_make_the_air_beside_it_a_head(make_grid, head):
+    # Air at 6 % of the tissue, as in a mean of many scans, within more zeros than there is air.
+    volume, truth = head(make_grid((90, 110, 96), spacing=(2, 2, 2)))
+    hazy = volume.array_kji + 0.06 * volume.array_kji.max()
+    widths = [(0, 0), (25, 25), (25, 25)]
+    found = find_foreground(Volume(np.pad(hazy, widths), volume.ijk_to_ras))
+    truth = np.pad(truth, widths)
+    assert found[truth].mean() > 0.998
+    assert dice(found, truth) > 0.94
+
+
+def test_a_head_just_below_the_last_slice_does_not_grow_to_it(make_grid, head):
+    volume, truth = head(make_grid((90, 110, 96), spacing=(2, 2, 2)))
+    top = 1 + int(np.flatnonzero(truth.any(axis=(1, 2)))[-1])
+    cut = Volume(volume.array_kji[: top + 2], volume.ijk_to_ras)
+    assert not find_foreground(cut)[-1].any()
+
+
 def test_small_negative_values_of_interpolation_are_background(make_grid, head):
     volume, truth = head(make_grid((90, 110, 96), spacing=(2, 2, 2)), brain_only=True)
     ringing = np.random.default_rng(0).uniform(-2, 0, truth.shape) * ~truth

@@ -15,13 +15,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH_INDEX ?=
 REQUIREMENTS := SAMI2ILib/assets/requirements
 
-.PHONY: demo test test-slow fuzz screenshots pictures models lint format clean
+.PHONY: demo test test-gpu test-slow fuzz screenshots pictures models lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sami2i demo $(if $(INPUT),--input "$(INPUT)") -o out/demo
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# What needs a GPU is part of the other two where there is one; this runs it alone, the slow ones too.
+test-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m gpu
 
 test-slow: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest -m slow

@@ -146,6 +146,63 @@ def test_batch_size_fills_two_thirds_of_the_free_memory(free, per_slice, expecte
     assert batch_size_for(free, per_slice) == expected
 
 
+class TakesOfTheGpu(nn.Module):
+    """Doubles a slice, and takes so many bytes for each meanwhile."""
+
+    def __init__(self, bytes_a_slice):
+        super().__init__()
+        self.bytes = bytes_a_slice
+
+    def forward(self, slices):
+        work = torch.empty(len(slices), self.bytes, dtype=torch.uint8, device=slices.device)
+        return 2 * slices + work[:, :1].float().view(-1, 1, 1, 1) * 0
+
+
+@pytest.fixture
+def small_gpu():
+    """A GPU of which torch may take 400 MB more than it has, and nothing that others left."""
+    device = select_device("cuda", "fp32")
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device.name).total_memory
+    allowed = torch.cuda.memory_reserved(device.name) + 400_000_000
+    torch.cuda.set_per_process_memory_fraction(min(1.0, allowed / total), device.name)
+    yield device
+    torch.cuda.set_per_process_memory_fraction(1.0, device.name)
+    torch.cuda.empty_cache()
+
+
+@pytest.mark.gpu
+def test_batch_that_a_gpu_does_not_hold_is_halved_until_it_does(small_gpu):
+    notices = []
+    network = TakesOfTheGpu(128_000_000)
+    predictor = TorchPredictor(network, small_gpu, batch_size=8, on_notice=notices.append)
+    batch = np.random.default_rng(0).random((11, 1, 4, 4), dtype=np.float32)
+    results = list(predictor.predict_each([batch, batch[:3]]))
+    np.testing.assert_array_equal(
+        np.concatenate(results), 2 * np.concatenate([batch, batch[:3]])[:, 0]
+    )
+    assert [notice.code for notice in notices] == ["memory-batch", "memory-batch"]
+    assert (predictor.batch_size, predictor.device) == (2, small_gpu)
+
+
+@pytest.mark.gpu
+def test_slice_that_a_gpu_does_not_hold_goes_to_the_cpu_and_later_ones_come_back(small_gpu):
+    notices = []
+    network = TakesOfTheGpu(1_000_000_000)
+    before = torch.cuda.memory_reserved(small_gpu.name)
+    predictor = TorchPredictor(network, small_gpu, on_notice=notices.append)
+    batch = np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32)
+    np.testing.assert_array_equal(predictor.predict(batch), 2 * batch[:, 0])
+    assert [notice.code for notice in notices] == ["memory-device"]
+    assert predictor.device.name == "cpu"
+    assert torch.cuda.memory_reserved(small_gpu.name) <= before + 2**21  # given back
+    network.bytes = 1_000_000
+    predictor.return_to_chosen_device()
+    np.testing.assert_array_equal(predictor.predict(batch), 2 * batch[:, 0])
+    assert predictor.device is small_gpu
+    assert predictor.batch_size > 1
+
+
 @pytest.mark.gpu
 def test_batch_size_is_measured_on_a_gpu():
     predictor = TorchPredictor(nn.Conv2d(1, 1, 3, padding=1), select_device("cuda"))

@@ -11,6 +11,7 @@ import torch
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.inference.model_loader import load_model
 from SAMI2ILib.training import loop
+from SAMI2ILib.training.checkpoint import load_checkpoint
 from SAMI2ILib.training.config import DecoderOptions
 from SAMI2ILib.training.export import export_models
 from SAMI2ILib.training.loop import Callbacks, load_result, train
@@ -21,6 +22,7 @@ from SAMI2ILib.weights import read_spec, read_tensors
 from SAMI2ILib.weights.store import Store
 from Testing.lib.files import read_csv
 
+GPU = "cuda:0"
 STOP = Callbacks(should_stop=lambda: True)
 
 
@@ -204,6 +206,57 @@ def test_resumed_run_equals_an_uninterrupted_one(configure, tiny_clip, tmp_path,
             for row in table:
                 del row["seconds"]
         assert tables[0] == tables[1]
+
+
+@pytest.mark.gpu
+def test_gpu_learns_what_the_processor_learns(config, selection, tmp_path):
+    losses = []
+    for device in ("cpu", GPU):
+        (tmp_path / device).mkdir()
+        losses.append(train(config, selection, tmp_path / device, device=device).state.losses)
+    for target, terms in losses[0].items():
+        assert losses[1][target] == pytest.approx(terms, rel=0.02)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gpu_goes_on_from_the_very_state_that_it_left(
+    configure, selection, tiny_clip, tmp_path, precision
+):
+    """The state is the same to the bit; the steps from there are but for rounding."""
+    config = configure(
+        optimization={"steps": 4, "adversarial": 1.0, "l1": 50.0},
+        discriminator={"clip": "tiny-vit", "checkpoint": str(tiny_clip("tiny-vit"))},
+    )
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = train(config, selection, tmp_path / "whole", device=GPU, dtype=dtype)
+    train(config, selection, tmp_path / "parts", device=GPU, dtype=dtype, callbacks=STOP)
+    left = load_checkpoint(tmp_path / "parts")[0]
+    session = Session(config, find_weights(config), GPU, dtype)
+    session.load(left)
+    assert {str(weights.device) for weights in session.trained} == {GPU}
+    found, expected = _flat(session.content()), _flat(left)
+    assert all(torch.equal(value.cpu(), expected[name]) for name, value in found.items())
+    assert any("exp_avg" in name for name in found)
+    resumed = train(config, selection, tmp_path / "parts", device=GPU, dtype=dtype)
+    assert (resumed.state.step, resumed.state.finished) == (4, True)
+    for target, terms in whole.state.losses.items():
+        assert resumed.state.losses[target] == pytest.approx(terms, rel=0.05)
+
+
+def _flat(content, name=""):
+    """The tensors of nested tables by their names."""
+    if isinstance(content, torch.Tensor):
+        return {name: content}
+    entries = content.items() if isinstance(content, dict) else enumerate(content)
+    return {
+        path: tensor
+        for key, value in entries
+        if isinstance(value, torch.Tensor | dict | list)
+        for path, tensor in _flat(value, f"{name}/{key}").items()
+    }
 
 
 def test_run_can_be_made_longer(configure, tmp_path):

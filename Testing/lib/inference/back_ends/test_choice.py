@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from SAMI2ILib.baselines import UNetConfig, build_generator
 from SAMI2ILib.errors import InputError, MissingError, ModelError
 from SAMI2ILib.inference.back_ends import choice as choice_module
 from SAMI2ILib.inference.back_ends import (
@@ -286,3 +287,29 @@ def test_gpu_agrees_with_the_reference(make_generator, precision, least, cuda_gr
     back_end = make_predictor(make_generator(), device, SHAPE, cuda_graphs=cuda_graphs).back_end
     assert back_end.name == "torch"
     assert back_end.agreement_db >= least
+
+
+@pytest.mark.gpu
+def test_convolutions_on_a_gpu_agree_with_the_reference_in_float32(notices):
+    """Rounded to TF32 as torch would, a UNet has some 70 dB."""
+    torch.manual_seed(0)
+    network = build_generator(UNetConfig(width=16)).eval().requires_grad_(False)
+    device = select_inference_device("cuda", "fp32")
+    predictor = make_predictor(network, device, SHAPE, on_notice=notices.append)
+    assert notices == []
+    assert predictor.back_end.agreement_db >= 90
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 5e-3)])
+def test_graph_computes_what_its_kernels_do(make_generator, make_slices, precision, tolerance):
+    device = select_inference_device("cuda", precision)
+    eager, graph = (
+        make_predictor(make_generator(), device, SHAPE, batch_size=3, cuda_graphs=graphs)
+        for graphs in (False, True)
+    )
+    slices = make_slices(3, *SHAPE)
+    # alone, captured, replayed with other slices, and of another shape
+    for batch in (slices, slices, 1 - slices, slices[:2], slices):
+        np.testing.assert_allclose(graph.predict(batch), eager.predict(batch), atol=tolerance)
+    assert graph.device.precision == precision

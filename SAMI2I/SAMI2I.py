@@ -63,6 +63,7 @@ class SAMI2I(ScriptedLoadableModule):
             '(<a href="https://arxiv.org/abs/2411.12755">arXiv:2411.12755</a>).'
         )
         slicer.app.connect("startupCompleted()", onStartupCompleted)
+        slicer.app.connect("aboutToQuit()", onAboutToQuit)
 
 
 def onStartupCompleted() -> None:
@@ -70,6 +71,12 @@ def onStartupCompleted() -> None:
     marking.startMarking()
     saved_files.startWritingSidecars()
     sample_data.registerSampleData()
+
+
+def onAboutToQuit() -> None:
+    """Let go of scene and views before Slicer takes them down, which does not wait for Python."""
+    marking.stopMarking()
+    saved_files.stopWritingSidecars()
 
 
 @parameterNodeWrapper
@@ -128,6 +135,7 @@ class SAMI2IWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.logic = SAMI2ILogic()
         self.panel = Panel(self.ui, self.logic, lambda: self._parameterNode)
+        self.panel.isEntered = self.parent.isEntered  # so after it was loaded again
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         slicer.app.connect("aboutToQuit()", self.logic.close)

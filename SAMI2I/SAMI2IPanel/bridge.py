@@ -190,9 +190,12 @@ def markSynthetic(node: Any, record: dict[str, Any], geometry: SourceGeometry) -
 
 
 def unmark(node: Any) -> None:
-    """Take the marks of an earlier result from a node that is about to be filled again."""
+    """Take the marks of an earlier result from a node that is about to be filled again.
+
+    That it is synthetic stays said all the while: its voxels are.
+    """
     for name in list(node.GetAttributeNames()):
-        if name.startswith("SAMI2I."):
+        if name.startswith("SAMI2I.") and name != SYNTHETIC_ATTRIBUTE:
             node.RemoveAttribute(name)
 
 

@@ -168,15 +168,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     # The nodes on offer
 
-    def _accepts(self, node: vtkMRMLNode) -> bool:
+    def _isOfKind(self, node: vtkMRMLNode) -> bool:
         if node.GetHideFromEditors() and not self.showHidden:
             return False
         kinds = [kind for kind in self.nodeTypes if node.IsA(kind)]
         if not kinds or any(node.IsA(hidden) for hidden in self.hideChildNodeTypes):
             return False
-        if not self.showChildNodeTypes and node.GetClassName() not in kinds:
-            return False
-        return all(
+        return self.showChildNodeTypes or node.GetClassName() in kinds
+
+    def _accepts(self, node: vtkMRMLNode) -> bool:
+        return self._isOfKind(node) and all(
             node.GetAttribute(name) is not None and value in (None, "", node.GetAttribute(name))
             for kind, name, value in self._hostAttributes
             if node.IsA(kind)
@@ -194,9 +195,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             current = self._hostNodes[0]
         self._select(current)
         self._fillBox()
-        # Observed anew each time, so that a node that left the scene is not kept alive.
+        # Observed anew each time, so that a node that left the scene is not kept alive. Those that
+        # an attribute keeps away are followed too: Slicer's filter takes them in when it changes.
         self._hostNodeEvents.clear()
-        for node in self._hostNodes:
+        for node in filter(self._isOfKind, every):
             self._hostNodeEvents.add(node, "ModifiedEvent", self._onNodeModified)
 
     def _fillBox(self) -> None:
@@ -232,6 +234,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return labels + [action.text for action in self._hostActions]
 
     def _onNodeModified(self, node: vtkMRMLNode, _event: str, _data: Any = None) -> None:
+        if (node in self._hostNodes) != self._accepts(node):
+            self._refresh()
         index = self._hostBox.findData(node.GetID())
         if index >= 0 and self._hostBox.itemText(index) != node.GetName():
             self._hostBox.setItemText(index, node.GetName())
@@ -304,7 +308,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.nodeAboutToBeEdited.emit(self._hostCurrent)
 
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
-        self._hostAttributes.append((nodeType, name, value))
+        """Filter nodes of a type by an attribute, one at most; an unlisted type is left alone."""
+        if nodeType not in self.nodeTypes:
+            return
+        others = [entry for entry in self._hostAttributes if entry[0] != nodeType]
+        self._hostAttributes = [*others, (nodeType, name, value)]
         self._refresh()
 
     def removeAttribute(self, nodeType: str, name: str) -> None:

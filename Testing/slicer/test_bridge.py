@@ -266,14 +266,17 @@ def test_map_that_is_filled_with_an_image_is_not_called_a_map(make_volume, resul
 
 
 def test_earlier_marks_do_not_survive_in_a_node_that_is_filled_again(make_volume, result_of):
-    from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE
+    from SAMI2IPanel.bridge import ERROR_MAP_ATTRIBUTE, isSynthetic
     from SAMI2IPanel.results import addSynthetic
 
     path, geometry = result_of(make_volume())
     output = addSynthetic(path, RECORD, geometry)
     output.SetAttribute(ERROR_MAP_ATTRIBUTE, "true")
     output.SetAttribute("Mine", "kept")
+    marks = set()
+    output.AddObserver("ModifiedEvent", lambda node, _event: marks.add(isSynthetic(node)))
     addSynthetic(path, RECORD, geometry, output)
+    assert marks == {True}  # never unmarked in between
     assert output.GetAttribute(ERROR_MAP_ATTRIBUTE) is None
     assert output.GetAttribute("Mine") == "kept"
 

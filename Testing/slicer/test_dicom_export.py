@@ -159,7 +159,12 @@ def test_a_missing_package_is_named(make_synthetic, tmp_path, monkeypatch):
 
 
 class Exportable:
-    """Stands in for `slicer.qSlicerDICOMExportable`: its properties and its tags."""
+    """Stands in for `slicer.qSlicerDICOMExportable`: its properties, no others, and its tags."""
+
+    __slots__ = (
+        "confidence", "directory", "name", "pluginClass", "subjectHierarchyItemID", "tags",
+        "tooltip",
+    )  # fmt: skip
 
     def __init__(self):
         self.name = self.tooltip = self.directory = self.pluginClass = ""

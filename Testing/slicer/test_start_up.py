@@ -41,7 +41,9 @@ def test_loading_the_module_again_takes_new_helpers_and_leaves_one_marker(slicer
     assert sys.modules["SAMI2ILib"] is not library
     assert sys.modules["SAMI2IPanel.jobs"] is not helpers
     assert slicer.modules.SAMI2IMarker is not marker
-    assert slicer.util.getModuleWidget("SAMI2I") is not widget
+    again = slicer.util.getModuleWidget("SAMI2I")
+    assert again is not widget
+    assert again.panel.isEntered
 
 
 def test_sample_is_registered_without_a_network(slicerHost, widget):
@@ -76,3 +78,12 @@ def test_slicer_5_10_which_names_no_categories_gets_sample_marks_and_records(
     assert SampleData.SampleDataLogic().sourceForSampleName("SAMI2ISimulatedHead") is not None
     assert slicer.modules.SAMI2IMarker is not None
     assert slicer.modules.SAMI2ISidecarWriter is not None
+
+
+def test_end_of_slicer_finds_nothing_of_ours_in_its_views(slicerHost, widget):
+    import slicer
+
+    assert slicer.modules.SAMI2IMarker is not None
+    slicerHost.announceQuit()
+    assert slicer.modules.SAMI2IMarker is None
+    assert slicer.modules.SAMI2ISidecarWriter is None

@@ -115,6 +115,12 @@ def test_a_node_box_filters_by_class_attribute_and_visibility(box):
     assert box.nodeCount() == 2
     box.addAttribute("vtkMRMLScalarVolumeNode", "synthetic", "true")
     assert [box.nodeFromIndex(i) for i in range(box.nodeCount())] == [marked]
+    plain.SetAttribute("synthetic", "true")  # a node is marked after it was added
+    assert [box.nodeFromIndex(i) for i in range(box.nodeCount())] == [plain, marked]
+    marked.RemoveAttribute("synthetic")
+    assert [box.nodeFromIndex(i) for i in range(box.nodeCount())] == [plain]
+    box.addAttribute("vtkMRMLModelNode", "synthetic", "false")  # not a type of this box
+    assert box.nodeCount() == 1
     box.removeAttribute("vtkMRMLScalarVolumeNode", "synthetic")
     box.showHidden = True
     assert box.nodeCount() == 3

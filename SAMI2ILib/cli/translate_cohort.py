@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _device_of(request: str, shard: "Shard") -> str:
     """Give each process of a machine a GPU of its own, where there are several."""
-    if request != "auto" or shard.count == 1:
+    if request not in ("auto", "cuda") or shard.count == 1:
         return request
 
     import torch

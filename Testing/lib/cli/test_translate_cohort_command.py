@@ -263,6 +263,8 @@ def test_unexpected_error_fails_one_case_and_is_shown_by_debug(
     ("asked", "shards", "gpus", "expected"),
     [
         ("auto", 4, 2, "cuda:1"),
+        ("cuda", 4, 2, "cuda:1"),
+        ("cuda:0", 4, 2, "cuda:0"),
         ("auto", 4, 1, "auto"),
         ("auto", 1, 2, "auto"),
         ("cpu", 4, 2, "cpu"),

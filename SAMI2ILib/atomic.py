@@ -85,14 +85,14 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
             staged, before = temporary / folder.name, temporary / f"{folder.name}-before"
             staged.mkdir()
             yield staged
-            if folder.exists() and replace:
-                move_into_place(folder, before)
-            elif folder.exists():
-                folder.rmdir()  # fails where it holds something
             try:
+                if folder.exists() and replace:
+                    move_into_place(folder, before)
+                elif folder.exists():
+                    folder.rmdir()  # fails where it holds something
                 move_into_place(staged, folder)
             except BaseException:
-                with suppress(OSError):  # there was none
+                with suppress(OSError):  # there was none, or it is where it was
                     move_into_place(before, folder)
                 raise
     except OSError as error:

@@ -20,7 +20,8 @@ def pipEnvironment(pins: Sequence[str], pipVersion: str) -> Iterator[None]:
         pins: Constraints such as "numpy==2.0.2".
         pipVersion: Of Slicer's pip.
     """
-    with tempfile.TemporaryDirectory(prefix="sami2i-install-") as folder:
+    prefix = "sami2i-install-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
         # Written as an address, because pip splits this variable at spaces.

@@ -309,16 +309,19 @@ def test_folder_of_which_a_file_stays_open_on_windows_is_as_it_was(tmp_path, win
     assert names_in(folder) == ["mapped.npy"]
 
 
-def test_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["aside", "into place"])
+def test_folder_comes_back_when_it_is_interrupted_while_it_is_replaced(tmp_path, monkeypatch, step):
     folder = tmp_path / "a"
     folder.mkdir()
     (folder / "earlier").touch()
     rename = os.replace
 
     def interrupt(source, target, **_options):
-        if Path(target) == folder and (Path(source) / "new").exists():
+        if step == "into place" and (Path(source) / "new").exists():
             raise KeyboardInterrupt
         rename(source, target)
+        if step == "aside" and Path(source) == folder:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as staged:

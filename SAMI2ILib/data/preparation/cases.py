@@ -53,7 +53,8 @@ class ScanFile:
         if not self.member:
             yield self.path
             return
-        with tempfile.TemporaryDirectory(prefix="sami2i-") as folder:
+        # On Windows a virus scanner may still hold the copy at the end, which is no failure.
+        with tempfile.TemporaryDirectory(prefix="sami2i-", ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / self.name
             with self.path.open("rb") as archive:
                 archive.seek(self.offset)

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import os
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -277,3 +279,18 @@ def test_choice_that_cannot_be_is_refused():
         choose([case("a", "T1"), case("A", "T1")], ["T1"], "T1")
     with pytest.raises(InputError, match="Two subjects are called 'a' and 'a'"):
         choose([case("a", "T1"), case("a", "T1")], ["T1"], "T1")
+
+
+def test_copy_of_a_scan_that_cannot_be_removed_is_no_failure(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "The process cannot access the file")
+
+    (tmp_path / "x.tar").write_bytes(b"..scan..")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    scan = ScanFile(tmp_path / "x.tar", "folder/T1.nii", 2, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        with scan.on_disk() as path:
+            assert (path.name, path.read_bytes()) == ("T1.nii", b"scan")
+    assert path.exists()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import name_list
+from SAMI2ILib.cli.option_values import name_list, positive_count
 
 if TYPE_CHECKING:
     from SAMI2ILib.benchmark.plan import Plan
@@ -19,21 +19,25 @@ _DEFAULT_MODELS = "tiny,base_plus,bundled,unet,resvit"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define what `sami2i bench` takes."""
     parser.add_argument(
-        "--models", default=_DEFAULT_MODELS, metavar="NAME,...",
+        "--models", type=str, default=_DEFAULT_MODELS, metavar="NAME,...",
         help="tiny, small, base_plus, large, unet, resvit (random weights), bundled, or ids or "
         f"files of models; empty measures none (default: {_DEFAULT_MODELS})",
     )  # fmt: skip
     parser.add_argument("--arms", metavar="NAME,...", help="only these beside the naive one")
-    parser.add_argument("--slices", type=int, default=5, help="slices each arm runs, 3 to 8")
+    parser.add_argument(
+        "--slices", type=int, default=5, help="slices each arm runs, 3 to 8 (default: 5)"
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="it ends by then (default: 30)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all processors)")
+    parser.add_argument(
+        "--threads", type=positive_count, help="CPU threads (default: all processors)"
+    )
     parser.add_argument("--no-heads", action="store_true", help="translate no whole head")
     parser.add_argument(
         "--no-growth", action="store_true",
         help="leave out how time and memory grow with slices, field of view and batch",
     )  # fmt: skip
     parser.add_argument(
-        "--training", nargs="?", const="base_plus", default="", metavar="TRUNK",
+        "--training", type=str, nargs="?", const="base_plus", default="", metavar="TRUNK",
         help="measure a training step of the paper's recipe too (default trunk: base_plus)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.evaluate import choose_subjects
-from SAMI2ILib.cli.option_values import name_list
+from SAMI2ILib.cli.option_values import name_list, some_names
 from SAMI2ILib.tables import write_rows
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subjects", type=Path, required=True, help="folder with one folder a subject"
     )
-    parser.add_argument("--only", type=name_list, default=(), help="these subjects: a,b,c")
+    parser.add_argument("--only", type=some_names, default=(), help="these subjects: a,b,c")
     parser.add_argument("--exclude", type=name_list, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import check_subjects, name_list
+from SAMI2ILib.cli.option_values import check_subjects, name_list, some_names
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", default="test", choices=("train", "validation", "test"),
         help="part of the dataset to measure (default: test), unless --only names subjects",
     )  # fmt: skip
-    parser.add_argument("--only", type=name_list, default=(), help="these subjects: a,b,c")
+    parser.add_argument("--only", type=some_names, default=(), help="these subjects: a,b,c")
     parser.add_argument("--exclude", type=name_list, default=(), help="not these subjects: a,b,c")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,
         help="folder for the tables, with --subjects also for a picture a subject",
     )  # fmt: skip
     parser.add_argument(
-        "--lookup-table-from", type=name_list, default=(), metavar="SUBJECTS",
+        "--lookup-table-from", type=some_names, default=(), metavar="SUBJECTS",
         help="measure the best intensity lookup table fitted on these subjects of the folder too; "
         "of a dataset also a part of its split: train",
     )  # fmt: skip

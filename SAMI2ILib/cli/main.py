@@ -12,6 +12,7 @@ from typing import Any
 from SAMI2ILib.about import INTENDED_USE, SOFTWARE_NAME, VERSION
 from SAMI2ILib.cli.cancellation import stop_on_stdin_close
 from SAMI2ILib.cli.console import PROGRESS_CHOICES, Console, open_console
+from SAMI2ILib.cli.parser import CommandParser
 from SAMI2ILib.errors import as_sami2i_error
 from SAMI2ILib.memory import keep_freed_memory
 from SAMI2ILib.stop_signals import STOP_SIGNALS
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="sami2i",
         description=f"{SOFTWARE_NAME}. {INTENDED_USE}",
         epilog="To begin with: sami2i translate my_T1.nii.gz -o results --target T2",

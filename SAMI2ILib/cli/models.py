@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     download = commands.add_parser("download", help="get a public checkpoint, or a model by URL")
     download.add_argument("what", metavar="NAME or URL", help="e.g. sam2.1_hiera_base_plus")
-    download.add_argument("--sha256", default="", help="expected hash; required with a URL")
+    download.add_argument(
+        "--sha256", type=str, default="", help="expected hash; required with a URL"
+    )
     download.add_argument("--replace", action="store_true", help="replace a different file")
 
 

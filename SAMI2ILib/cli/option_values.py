@@ -23,6 +23,18 @@ def name_list(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def some_names(text: str) -> tuple[str, ...]:
+    """Read a list of names that is not empty, as a `type` of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: It is empty.
+    """
+    names = name_list(text)
+    if not names:
+        raise argparse.ArgumentTypeError("names nothing: is a variable not set?")
+    return names
+
+
 def read_assignments(texts: Iterable[str], flag: str, form: str = "NAME=FOLDER") -> dict[str, str]:
     """Read what a repeated option assigns.
 
@@ -32,13 +44,15 @@ def read_assignments(texts: Iterable[str], flag: str, form: str = "NAME=FOLDER")
         form: How a value looks, for messages.
 
     Raises:
-        InputError: A value lacks the sign or one of its sides.
+        InputError: A value lacks the sign or one of its sides, or a name is assigned twice.
     """
     assigned = {}
     for text in texts:
         key, sign, value = text.partition("=")
         if not (key and sign and value):
             raise InputError(f"{flag} {text}: expected {form}.", "Add the missing part.")
+        if key in assigned:
+            raise InputError(f"{flag} {text}: {key} is given twice.", "Give each name once.")
         assigned[key] = value
     return assigned
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import name_list, read_assignments
+from SAMI2ILib.cli.option_values import name_list, positive_count, read_assignments, some_names
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,14 +57,16 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="part of the others for validation (default: 0.05)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
-    parser.add_argument("--name", default="", help="what model cards call the data")
-    parser.add_argument("--license", default="", help="of the data, for model cards")
-    parser.add_argument("--jobs", type=int, help="subjects at a time (default: all cores)")
+    parser.add_argument("--name", type=str, default="", help="what model cards call the data")
+    parser.add_argument("--license", type=str, default="", help="of the data, for model cards")
+    parser.add_argument(
+        "--jobs", type=positive_count, help="subjects at a time (default: all cores)"
+    )
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--contrasts", type=name_list, help="which, as T1,T2,PD (default: all)")
+    parser.add_argument("--contrasts", type=some_names, help="which, as T1,T2,PD (default: all)")
     parser.add_argument(
         "--grid", metavar="CONTRAST",
         help="whose grid the slices lie on (default: T2 for ixi, else the first contrast)",
@@ -118,8 +120,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.data.preparation.split import SplitRule
 
     split = SplitRule(args.test, args.validation, args.seed)
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError(f"--jobs must be at least 1, not {args.jobs}.")
     console.start("cpu", "registration uses the processor only")
     found, settings = _FINDERS[args.kind](args, console)
     _say_who(found, console)

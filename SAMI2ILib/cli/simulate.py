@@ -1,7 +1,6 @@
 """`sami2i simulate`: simulated heads with T1, T2, PD, one or a cohort, for tests and training."""
 
 import argparse
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.option_values import positive_count
+from SAMI2ILib.cli.parser import number, whole_number
 from SAMI2ILib.errors import InputError
 
 HELP = "Simulate heads with T1, T2 and PD, one or a whole cohort."
@@ -193,7 +193,7 @@ def _run_ixi(args: argparse.Namespace, console: Console) -> int:
         sources=_sources(args, args.count),
         count=args.count,
         seed=args.seed,
-        matrix=args.matrix or 256,
+        matrix=256 if args.matrix is None else args.matrix,
         faults=args.faults,
         workers=args.workers,
         on_progress=lambda done, total: console.progress("simulating", done, total),
@@ -248,13 +248,14 @@ def _parse_heads(text: str) -> list[int]:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
+    value = number(text)
+    if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not a positive length in mm")
     return value
 
 
 def _seed(text: str) -> int:
-    if int(text) < 0:
+    seed = whole_number(text)
+    if seed < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative; a seed is 0 or more")
-    return int(text)
+    return seed

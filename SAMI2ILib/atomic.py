@@ -135,6 +135,24 @@ def move_into_place(source: Path, target: Path) -> None:
             return
 
 
+def check_place(path: Path) -> None:
+    """Refuse, before work that takes long, a file that could not be written at its end.
+
+    Raises:
+        OutputError: It is a folder, or the folder that it lies in is missing or not to be written.
+    """
+    folder = path.absolute().parent
+    if path.is_dir():
+        trouble, hint = "it is a folder", "Name a file."
+    elif not folder.is_dir():
+        trouble, hint = f"there is no folder {str(folder)!r}", "Make it, or name another."
+    elif not may_write(folder):
+        trouble, hint = f"{str(folder)!r} may not be written to", "Name another folder."
+    else:
+        return
+    raise OutputError(f"{path.name!r} cannot be written: {trouble}.", hint)
+
+
 def may_write(folder: Path) -> bool:
     """Whether files can be made in a folder; Windows tells only when one is made."""
     if sys.platform == "win32":

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SAMI2ILib.atomic import write_text
+from SAMI2ILib.atomic import check_place, write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.option_values import name_list, positive_count
+from SAMI2ILib.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     from SAMI2ILib.benchmark.plan import Plan
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Measure, or read what was measured; print, write and draw it."""
     from SAMI2ILib.benchmark.report import write_report
 
+    _check_places(args)
     results = _measure(args, console) if args.source is None else _read(args.source)
     if args.json:
         write_text(json.dumps(results, indent=1) + "\n", args.json)
@@ -107,7 +109,6 @@ def _check_name(name: str) -> None:
         ModelError: Its file is damaged.
     """
     from SAMI2ILib.benchmark.subject_names import BUNDLED, RANDOM_SUBJECTS
-    from SAMI2ILib.errors import MissingError
     from SAMI2ILib.weights.store import Store
 
     if name in (*RANDOM_SUBJECTS, BUNDLED):
@@ -125,8 +126,23 @@ def _read(path: Path) -> dict[str, Any]:
     return read_results(path)
 
 
+def _check_places(args: argparse.Namespace) -> None:
+    """Refuse a file that could not be written, before the measuring."""
+    for path in (args.json, args.markdown, args.plot):
+        if path is not None:
+            check_place(path)
+    if args.markdown:
+        _page(args.markdown, "")
+    if args.plot and args.plot.suffix.lower() != ".png":
+        raise InputError(f"{args.plot.name!r} is not the name of a PNG file.", "End it in .png.")
+
+
 def _write_markdown(report: str, path: Path) -> None:
+    write_text(_page(path, report), path)
+
+
+def _page(path: Path, report: str) -> str:
     from SAMI2ILib.benchmark.report import BEGIN_MARK, END_MARK
     from SAMI2ILib.marked_page import insert_between
 
-    write_text(insert_between(path, BEGIN_MARK, END_MARK, report), path)
+    return insert_between(path, BEGIN_MARK, END_MARK, report)

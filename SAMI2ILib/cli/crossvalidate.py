@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SAMI2ILib.atomic import make_folder, write_text
+from SAMI2ILib.atomic import check_place, make_folder, write_text
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.job_lines import list_jobs, teller
@@ -50,11 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Do the jobs that are not done yet, and write the tables of what is measured."""
     from SAMI2ILib.inference.device import select_device
+    from SAMI2ILib.study.crossvalidation_page import insert_page
 
     device = select_device(args.device)
     console.start(device.description, device.reason)
     comparison = _read(args)
     make_folder(args.output)
+    if args.page is not None:  # days before it is written
+        check_place(args.page)
+        insert_page("", args.page)
     with stop_requested() as stop:
         plan = comparison.plan(_machine(args, stop, console))
         if args.plan:

@@ -71,10 +71,10 @@ def _simulate(folder: Path, console: Console) -> Path:
     from SAMI2ILib.data.simulation.head import simulate_head
     from SAMI2ILib.data.simulation.sources import MNI, AnatomySource
 
+    make_folder(folder)
     console.note("Simulating a head with its T1, T2 and PD (some 10 seconds).")
     anatomy_seed, head_seed = np.random.SeedSequence(DEMO_SEED).spawn(2)
     head = simulate_head(AnatomySource(MNI).load(anatomy_seed), head_seed)
-    make_folder(folder)
     for name, volume in head.volumes().items():
         write_int16(volume, folder / f"{name}.nii.gz")
     return folder / "T1.nii.gz"

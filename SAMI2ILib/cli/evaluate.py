@@ -64,6 +64,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         from SAMI2ILib.cli.evaluate_dataset import measure_dataset
 
         return measure_dataset(args, console)
+    if args.keep_background:
+        raise InputError("--keep-background is for a dataset.", "Give --data, or leave it out.")
     if len(args.models) > 1:
         raise InputError(
             "With --subjects one model is measured at a time.",
@@ -85,6 +87,7 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
     model = load_model(reference)
     spec = model.spec
     subjects = choose_subjects(args, spec.source_contrast, spec.target_contrast)
+    teachers = _teachers(args)
     make_folder(args.output)
     predictor = TorchPredictor(model.network, device)
     pairs = _read_pairs(subjects, spec, console, "register")
@@ -98,7 +101,7 @@ def _measure_scans(args: argparse.Namespace, reference: str, console: Console) -
     console.say(text_table(scores))
     report = {spec.id: {"sha256": model.sha256, **summarize(scores)}}
     if args.lookup_table_from:
-        baseline = _measure_lookup_table(args, pairs, spec, console)
+        baseline = _measure_lookup_table(teachers, pairs, spec, console)
         report["lookup-table"] = {"fitted_on": args.lookup_table_from, **summarize(baseline)}
         console.say(f"Best lookup table of {', '.join(args.lookup_table_from)}:")
         console.say(text_table(baseline))
@@ -166,13 +169,23 @@ def _draw(comparison: "PairComparison", spec: "ModelSpec", path: Path) -> None:
     save_figure(panels, path, title)
 
 
+def _teachers(args: argparse.Namespace) -> list["Subject"]:
+    """The subjects that the lookup table is fitted on."""
+    from SAMI2ILib.data.subjects import find_subjects
+
+    found = {subject.name: subject for subject in find_subjects(args.subjects)}
+    check_subjects("--lookup-table-from", args.lookup_table_from, sorted(found), args.subjects)
+    return [found[name] for name in args.lookup_table_from]
+
+
 def _measure_lookup_table(
-    args: argparse.Namespace, pairs: Sequence["RealPair"], spec: "ModelSpec", console: Console
+    teachers: Sequence["Subject"],
+    pairs: Sequence["RealPair"],
+    spec: "ModelSpec",
+    console: Console,
 ) -> "dict[str, VolumeScores]":
-    from SAMI2ILib.data.subjects import read_subject
     from SAMI2ILib.evaluation.lookup_table import LookupTable
 
-    teachers = [read_subject(args.subjects / name) for name in args.lookup_table_from]
     lookup = LookupTable.fit(
         (pair.source.array_kji[pair.brain], pair.target.array_kji[pair.brain])
         for pair in _read_pairs(teachers, spec, console, "fit lookup table")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.about import SOFTWARE_NAME, VERSION
+from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.option_values import check_subjects
 from SAMI2ILib.errors import InputError
@@ -33,6 +34,7 @@ def measure_dataset(args: argparse.Namespace, console: Console) -> int:
     source, target = _direction(models)
     dataset = open_dataset(args.data)
     subjects = _choose(args, dataset, source, target)
+    make_folder(args.output)
     systems: list[ModelSystem | LookupTableSystem] = []
     facts: dict[str, dict[str, Any]] = {}
     for (name, _), model in zip(references, models, strict=True):

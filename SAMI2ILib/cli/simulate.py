@@ -136,9 +136,9 @@ def _run_head(args: argparse.Namespace, console: Console) -> int:
     further = {name: ScanOptions(getattr(signal, _FURTHER[name]), **noise) for name in args.also}
     options = HeadOptions(**_fixed_options(args), further=further)
     source = _sources(args, 1)[0]
+    make_folder(args.output)
     anatomy_seed, head_seed = np.random.SeedSequence(args.seed).spawn(2)
     head = simulate_head(source.load(anatomy_seed), head_seed, options)
-    make_folder(args.output)
     volumes = head.volumes()
     for done, (name, volume) in enumerate(volumes.items()):
         write_int16(volume, args.output / f"{name}.nii.gz")
@@ -151,6 +151,7 @@ def _run_head(args: argparse.Namespace, console: Console) -> int:
 def _run_sample(args: argparse.Namespace, console: Console) -> int:
     from SAMI2ILib.data.simulation.sample import write_sample
 
+    make_folder(args.output)
     write_sample(args.output)
     console.say(f"{args.output}")
     console.result({"output": str(args.output)})

@@ -12,6 +12,7 @@ from SAMI2ILib import atomic
 from SAMI2ILib.atomic import (
     atomic_folder,
     atomic_path,
+    check_place,
     exclusive,
     make_folder,
     may_write,
@@ -77,6 +78,17 @@ def test_file_has_the_permissions_of_a_new_file(tmp_path):
 def test_text_keeps_its_letters_and_line_ends(tmp_path):
     write_text("Käthe 頭\r\nnext\n", tmp_path / "x.txt")
     assert (tmp_path / "x.txt").read_bytes() == "Käthe 頭\r\nnext\n".encode()
+
+
+def test_place_is_refused_before_the_work(tmp_path, monkeypatch):
+    check_place(tmp_path / "x")
+    with pytest.raises(OutputError, match=r"cannot be written: it is a folder\. Name a file"):
+        check_place(tmp_path)
+    with pytest.raises(OutputError, match=r"there is no folder '.*no'\. Make it"):
+        check_place(tmp_path / "no" / "x")
+    monkeypatch.setattr(atomic, "may_write", lambda _folder: False)
+    with pytest.raises(OutputError, match="may not be written to"):
+        check_place(tmp_path / "x")
 
 
 def test_folder_is_made_with_its_parents_or_kept(tmp_path):

@@ -66,6 +66,29 @@ def test_model_that_cannot_be_found_is_said_before_anything_is_measured(
     assert re.search(said, outcome.error_line)
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--json", "nowhere/b.json"], 1, r"'b\.json' cannot be written: there is no folder"),
+        (["--markdown", "."], 1, "cannot be written: it is a folder"),
+        (["--markdown", "page.md"], 2, r"'page\.md' has no place for the tables"),
+        (["--plot", "b.pdf"], 2, r"'b\.pdf' is not the name of a PNG file"),
+    ],
+)
+def test_file_that_cannot_be_written_is_said_before_anything_is_measured(
+    sami2i, tmp_path, monkeypatch, words, code, said
+):
+    def run(_plan, _say):
+        raise AssertionError("it measures")
+
+    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
+    monkeypatch.chdir(tmp_path)
+    Path("page.md").write_text("no marks")
+    outcome = sami2i("bench", "--models", "tiny", *words)
+    assert outcome.code == code
+    assert re.search(said, outcome.error_line)
+
+
 def test_tables_and_plot_are_made_from_a_file(sami2i, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"# Speed\n\n{BEGIN_MARK}\n{END_MARK}\n")

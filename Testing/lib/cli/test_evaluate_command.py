@@ -1,6 +1,7 @@
 """`sami2i evaluate` on subjects whose truth is known."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,23 @@ def test_best_lookup_table_is_measured_beside_the_model(sami2i, subjects, model,
     # anna's T2 is a function of her T1, which a table can learn and random weights cannot
     table = report["lookup-table"]["mean"]["brain_nrmse"]
     assert table < 0.1 < report["tiny-t1-t2"]["mean"]["brain_nrmse"]
+
+
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        (["--lookup-table-from", "dora"], "--lookup-table-from names dora, which .* It holds anna"),
+        (["--keep-background"], "--keep-background is for a dataset"),
+    ],
+)
+def test_option_that_cannot_be_followed_is_refused_before_anything_is_measured(
+    sami2i, subjects, model, tmp_path, further, said
+):
+    folder = tmp_path / "report"
+    outcome = sami2i("evaluate", model, "--subjects", subjects, "-o", folder, *further)
+    assert outcome.code == 2
+    assert re.search(said, outcome.error_line)
+    assert not folder.exists()
 
 
 def test_output_that_is_a_file_is_refused(sami2i, subjects, model, tmp_path):

@@ -127,6 +127,19 @@ def test_heads_that_are_no_numbers_are_refused(sami2i, labels, tmp_path, heads):
     assert "--heads must be numbers and ranges" in outcome.err
 
 
+@pytest.mark.parametrize("kind", ["head", "sample"])
+def test_file_as_output_is_refused_before_the_simulation(sami2i, tmp_path, monkeypatch, kind):
+    def simulate(*_arguments):
+        raise AssertionError("it simulates")
+
+    monkeypatch.setattr("SAMI2ILib.data.simulation.head.simulate_head", simulate)
+    monkeypatch.setattr("SAMI2ILib.data.simulation.sample.write_sample", simulate)
+    (tmp_path / "out").touch()
+    outcome = sami2i("simulate", kind, "-o", tmp_path / "out")
+    assert outcome.code == 1
+    assert "cannot be made" in outcome.error_line
+
+
 def test_image_name_as_output_is_refused(sami2i, tmp_path):
     outcome = sami2i("simulate", "head", "-o", tmp_path / "head.nii.gz")
     assert outcome.code == 2

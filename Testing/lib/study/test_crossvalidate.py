@@ -233,6 +233,14 @@ def test_data_without_a_folder_is_refused(crossvalidate):
     assert "expected NAME=FOLDER" in err
 
 
+def test_page_that_cannot_be_written_is_refused_before_any_job(crossvalidate, tmp_path):
+    code, out, err = crossvalidate("--plan", "--page", tmp_path)
+    assert (code, out, "cannot be written: it is a folder" in err) == (1, "", True)
+    (tmp_path / "page.md").write_text("no marks", encoding="utf-8")
+    code, out, err = crossvalidate("--plan", "--page", tmp_path / "page.md")
+    assert (code, out, "has no place for the tables" in err) == (2, "", True)
+
+
 def test_page_is_written_between_its_marks(crossvalidate, asked, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"# Ours\n\nBefore.\n\n{BEGIN}\nbefore it\n{END}\n\nAfter.\n", encoding="utf-8")

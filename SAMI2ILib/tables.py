@@ -27,10 +27,10 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(
-            f"The table {path.name!r} cannot be read: {reason}.", "Save it as CSV in UTF-8."
-        ) from error
+        reason, hint = "it is not UTF-8", "Save it as CSV in UTF-8."
+        if isinstance(error, OSError):
+            reason, hint = error.strerror or str(error), "Check the path."
+        raise InputError(f"The table {path.name!r} cannot be read: {reason}.", hint) from error
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     try:

@@ -22,8 +22,9 @@ def read_results(path: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"The benchmark file {path.name!r} cannot be read as JSON: {error}.",
+            f"The benchmark file {path.name!r} cannot be read as JSON: {reason}.",
             "Give a file that `sami2i bench --json` wrote.",
         ) from error
     if trouble := find_trouble(results):

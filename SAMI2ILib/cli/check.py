@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.errors import InputError
 
 HELP = "Say whether a scan is a head in the model's source contrast, whole and without artifacts."
 
@@ -25,11 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Check one scan."""
     from SAMI2ILib.checks import Expectation, check_volume
+    from SAMI2ILib.checks.classifier import load_classifiers
     from SAMI2ILib.imaging.io import read_volume
     from SAMI2ILib.weights import read_spec
     from SAMI2ILib.weights.store import Store
 
     console.start("CPU", "a check needs no other device")
+    known = load_classifiers().contrast.classes
+    if args.source.upper() not in known:
+        raise InputError(
+            f"--source {args.source}: a contrast that the checks do not know.",
+            f"They know {', '.join(known)}.",
+        )
     expected = Expectation(args.source)
     if args.model is not None:
         expected = Expectation.of(read_spec(Store().find(args.model).path))

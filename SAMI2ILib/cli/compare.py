@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.start("CPU", "a comparison needs no other device")
     if args.error_map:
         for path in (args.synthetic, args.real):
-            check_output(args.error_map, path)
+            check_output(args.error_map, path, "--error-map")
     check_is_image(args.synthetic)
     if args.synthetic.is_file() and read_record(sidecar_path(args.synthetic)) is None:
         console.warn(

@@ -299,6 +299,12 @@ def _download(store: "Store", args: argparse.Namespace, console: "Console") -> i
         )
     else:
         checkpoint = find_checkpoint(args.what)
+        if args.sha256:
+            raise InputError(
+                "--sha256 is for a download by address; a checkpoint is compared with its first "
+                "download.",
+                "Leave it out.",
+            )
         console.note(
             f"Getting {checkpoint.name} (about {checkpoint.megabytes} MB, {checkpoint.license})."
         )

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if ensemble is not None:
         check_output(uncertainty_path(output), args.input)
     if args.working_grid is not None:
-        check_output(args.working_grid, args.input)
+        check_output(args.working_grid, args.input, "--working-grid")
         check_apart(output, args.working_grid)
         check_apart(uncertainty_path(output), args.working_grid)
     saved = translate_file(

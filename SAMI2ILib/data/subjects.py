@@ -57,7 +57,7 @@ def read_subject(folder: Path) -> Subject:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"The subject folder {folder} does not exist.", "Check the path.")
+        raise InputError(f"There is no subject folder {folder}.", "Check the path.")
     files = {contrast: _one_file(folder, contrast) for contrast in CONTRASTS}
     present = {contrast: path for contrast, path in files.items() if path is not None}
     if not present:
@@ -77,7 +77,7 @@ def find_subjects(folder: Path) -> list[Subject]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"The cohort folder {folder} does not exist.", "Check the path.")
+        raise InputError(f"There is no cohort folder {folder}.", "Check the path.")
     subjects = [
         read_subject(child)
         for child in sorted(folder.iterdir(), key=lambda child: child.name)

@@ -58,8 +58,8 @@ def read_volume(path: str | os.PathLike[str], series_uid: str | None = None) -> 
             return from_itk(read_dicom_series(path, series_uid), path.resolve().name)
         if series_uid is not None:
             raise InputError(
-                f"series_uid is for DICOM folders, but {path.name} is a file.",
-                "Leave it out, or give the folder.",
+                f"A series is chosen in a DICOM folder, but {path.name} is a file.",
+                "Leave the series out, or give the folder.",
             )
         return _read_file(path)
     except OSError as error:

@@ -101,8 +101,13 @@ def image_stem(image: Path) -> str:
     return image.name[: -len(ending)] if ending else image.name
 
 
-def check_output(output: Path, source: Path) -> None:
+def check_output(output: Path, source: Path, option: str = "-o") -> None:
     """Refuse, before any work, an output that cannot be written or would replace a real scan.
+
+    Args:
+        output: The image file to write.
+        source: What it is made from.
+        option: That names the output, for messages.
 
     Raises:
         InputError: The output has another extension, a path that is not UTF-8, or is the source,
@@ -121,16 +126,16 @@ def check_output(output: Path, source: Path) -> None:
     if not existing.is_dir() or not may_write(existing):
         raise OutputError(
             f"{existing.name or str(existing)!r} is not a folder that may be written to.",
-            "Choose another one for -o.",
+            f"Choose another one for {option}.",
         )
     if output.exists() and source.exists() and output.samefile(source):
-        raise InputError("The output is the input itself.", "Choose another name for -o.")
+        raise InputError("The output is the input itself.", f"Choose another name for {option}.")
     sidecar = sidecar_path(output)
     for path in (output, sidecar):
         if path.exists() and path.stat().st_size and not is_synthetic_record(sidecar):
             raise InputError(
                 f"{path.name!r} exists and is not a synthetic volume's; it is not replaced.",
-                "Choose another name for -o, or move the file away.",
+                f"Choose another name for {option}, or move the file away.",
             )
 
 

@@ -30,7 +30,9 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(
             f"The configuration {path} cannot be read: {reason}.", "Check the path."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text.", "Save the TOML file as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
         raise InputError(
             f"{path} is not valid TOML: {error}.",
             "Correct that line; a path with backslashes stands in single quotes.",

@@ -34,7 +34,7 @@ def find_bids(
         InputError: There is no such folder, or it holds no scan of these contrasts.
     """
     if not folder.is_dir():
-        raise InputError(f"The folder {folder} does not exist.", "Check the path.")
+        raise InputError(f"There is no folder {folder}.", "Check the path.")
     sites = _read_sites(folder)
     cases, remarks = [], []
     for session in sorted([*folder.glob("sub-*/anat"), *folder.glob("sub-*/ses-*/anat")]):

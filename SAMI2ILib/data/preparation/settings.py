@@ -55,14 +55,16 @@ class PreparationSettings:
         # Their files differ in more than the case of letters: Windows and macOS see no other.
         names = {contrast.lower() for contrast in self.contrasts}
         several = 2 <= len(names) == len(self.contrasts) <= MAX_CONTRASTS
+        asked = ", ".join(self.contrasts)
+        part, fewest = self.smallest_part, self.fewest_slices
         rules = (
-            (several, f"contrasts must be two to {MAX_CONTRASTS} different ones"),
-            (self.grid in self.contrasts, f"the grid must be one of {', '.join(self.contrasts)}"),
+            (several, f"contrasts must be two to {MAX_CONTRASTS} different ones, not {asked}"),
+            (self.grid in self.contrasts, f"the grid must be one of {asked}, not {self.grid}"),
             (self.register in ("auto", "always", "never"), "register is auto, always or never"),
-            (self.spacing_mm > 0, "the spacing must be positive"),
+            (self.spacing_mm > 0, f"the spacing must be above 0 mm, not {self.spacing_mm:g}"),
             (self.slices_by in ("brain", "head"), "slices are chosen by the brain or the head"),
-            (0 <= self.smallest_part < 1, "the smallest part must lie in [0, 1)"),
-            (self.fewest_slices >= 1, "the fewest slices must be at least 1"),
+            (0 <= part < 1, f"the smallest part must be at least 0 and below 1, not {part:g}"),
+            (fewest >= 1, f"the fewest slices must be at least 1, not {fewest}"),
             (self.brain or not self.skull_strip, "skull stripping needs the brain mask"),
             (self._follows_are_right(), "a contrast can only follow another that is registered"),
         )

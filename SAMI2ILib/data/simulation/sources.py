@@ -52,7 +52,7 @@ def find_label_maps(folder: Path, heads: Sequence[int] | None = None) -> list[An
         InputError: No such folder, no label map in it, or a number it does not have.
     """
     if not folder.is_dir():
-        raise InputError(f"The label folder {folder} does not exist.", "Check the path.")
+        raise InputError(f"There is no label folder {folder}.", "Check the path.")
     # Hidden ones are other programs' leftovers, such as macOS's `._head.nii`.
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     paths = [folder / name for name in names if name.endswith(_ENDINGS)]

@@ -82,8 +82,12 @@ def find_cases(
 
     Raises:
         InputError: The cohort does not exist or holds no volume; a table cannot be read; two
-            volumes would have the same result; `output` is the cohort itself.
+            volumes would have the same result; `output` is the cohort itself, or names an image.
     """
+    if image_ending(output) and not output.is_dir():
+        raise InputError(
+            f"-o names an image, {output.name}, but a cohort has many.", "Give a folder."
+        )
     if cohort.is_dir():
         if output.exists() and output.samefile(cohort):
             raise InputError(
@@ -96,6 +100,11 @@ def find_cases(
         raise InputError(
             f"{str(cohort)!r} is not a folder and not a table ({', '.join(TABLE_ENDINGS)}).",
             "Check the path; for one volume use `sami2i translate`.",
+        )
+    if not found.cases and pattern is not None:
+        raise InputError(
+            f"{str(cohort)!r} holds no volume that --pattern {pattern!r} names.",
+            "It is matched against paths below the folder, such as */mprage.nii.gz.",
         )
     if not found.cases:
         raise InputError(

@@ -32,6 +32,12 @@ def test_check_compares_with_the_contrast_that_is_asked_for(sami2i):
     assert sami2i("check", T2, "--source", "T2", "--strict").code == 0
 
 
+def test_contrast_that_the_checks_do_not_know_is_refused(sami2i):
+    outcome = sami2i("check", T2, "--source", "SWI")
+    assert outcome.code == 2
+    assert "a contrast that the checks do not know. They know T1," in outcome.error_line
+
+
 def test_check_prints_json(sami2i):
     fields = json.loads(sami2i("check", T2, "--json").out)
     assert fields["input"] == "T2.nii.gz"

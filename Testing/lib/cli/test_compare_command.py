@@ -50,7 +50,7 @@ def test_error_map_does_not_replace_a_scan(sami2i, pair):
     before = pair[1].read_bytes()
     outcome = sami2i("compare", *pair, "--error-map", pair[1])
     assert outcome.code == 2
-    assert "is not replaced" in outcome.error_line
+    assert "is not replaced. Choose another name for --error-map" in outcome.error_line
     assert pair[1].read_bytes() == before
 
 

@@ -259,6 +259,11 @@ def test_download_by_address_needs_a_hash(run):
         run("download", "https://example.org/m.safetensors")
 
 
+def test_hash_of_a_public_checkpoint_is_not_passed_over(run):
+    with pytest.raises(InputError, match="--sha256 is for a download by address"):
+        run("download", "sam2.1_hiera_tiny", "--sha256", "0" * 64)
+
+
 def test_download_of_an_unknown_name_lists_the_known_ones(run):
     with pytest.raises(InputError, match="no public checkpoint 'other'"):
         run("download", "other")

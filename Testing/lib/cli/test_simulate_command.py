@@ -100,7 +100,7 @@ def test_cohort_like_ixi_has_its_folders(sami2i, labels, tmp_path):
         (("--faults",), "need --like ixi"),
         (("--like", "ixi", "--spacing", "2"), "has a protocol of its own"),
         (("--like", "ixi", "--vary", "wide"), "has a protocol of its own"),
-        (("--labels", "nowhere"), "does not exist"),
+        (("--labels", "nowhere"), "There is no label folder nowhere"),
         (("--noise", "-1"), "noise must be 0 or more"),
         (("-n", "0"), "must be a whole number of at least 1, not 0"),
         (("-n", "two"), "must be a whole number of at least 1, not two"),

@@ -296,6 +296,12 @@ def test_working_grid_is_written_with_a_record_of_its_own(
     assert read_volume(tmp_path / "o/full.nrrd").spacing_mm == pytest.approx((2.0, 2.0, 2.0))
 
 
+def test_working_grid_over_the_input_is_refused_by_its_own_name(translate, head_file, tmp_path):
+    outcome = translate(head_file, tmp_path / "o.nii", "--working-grid", head_file)
+    assert outcome.code == 2
+    assert "is the input itself. Choose another name for --working-grid" in outcome.error_line
+
+
 def test_debug_shows_the_traceback(translate, tmp_path):
     outcome = translate(tmp_path / "no.nii", tmp_path / "o", "--debug")
     assert "Traceback" in outcome.err

@@ -47,9 +47,9 @@ def test_contrast_twice_is_refused(tmp_path):
 def test_folder_without_subjects_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no subject"):
         find_subjects(tmp_path)
-    with pytest.raises(InputError, match=r"cohort folder .* does not exist"):
+    with pytest.raises(InputError, match=r"There is no cohort folder .*"):
         find_subjects(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"subject folder .* does not exist"):
+    with pytest.raises(InputError, match=r"There is no subject folder .*"):
         read_subject(tmp_path / "nowhere")
     touch(tmp_path / "empty", "paper.pdf")
     with pytest.raises(InputError, match="holds none of T1, T2, PD"):

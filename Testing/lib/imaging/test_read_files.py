@@ -101,7 +101,7 @@ def test_missing_file_is_refused(tmp_path):
 
 
 def test_series_uid_is_refused_for_a_file(save_nifti):
-    with pytest.raises(InputError, match="series_uid is for DICOM folders"):
+    with pytest.raises(InputError, match="A series is chosen in a DICOM folder"):
         read_volume(save_nifti(ARRAY_IJK.astype("i2")), series_uid="1.2")
 
 

@@ -169,6 +169,17 @@ def test_folder_without_volumes_is_refused(make_files, tmp_path):
         listed(make_files("anna_T2.nii"), tmp_path)
 
 
+def test_pattern_that_names_nothing_is_said(make_files, tmp_path):
+    folder = make_files("anna_T1.nii")
+    with pytest.raises(InputError, match=r"holds no volume that --pattern 'b\*' names"):
+        find_cases(folder, tmp_path / "out", "T1", "T2", "b*")
+
+
+def test_name_of_an_image_for_many_results_is_refused(make_files, tmp_path):
+    with pytest.raises(InputError, match=r"-o names an image, out\.nii\.gz, but a cohort has many"):
+        find_cases(make_files("anna_T1.nii"), tmp_path / "out.nii.gz", "T1", "T2")
+
+
 @pytest.mark.parametrize("name", ["nothing", "head.nii.gz"])
 def test_input_that_is_no_cohort_is_refused(tmp_path, name):
     (tmp_path / "head.nii.gz").touch()

@@ -131,7 +131,7 @@ def test_label_maps_have_one_order_on_every_system_and_hidden_files_are_none(
 
 
 def test_label_maps_refuse_a_missing_folder_an_empty_one_and_a_wrong_number(label_folder, tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="There is no label folder"):
         find_label_maps(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no label map"):
         find_label_maps(tmp_path)

@@ -140,6 +140,12 @@ def test_recipe_that_is_no_toml_is_refused(tmp_path):
         read_table(tmp_path / "x.toml")
 
 
+def test_recipe_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"x\.toml is not UTF-8 text\. Save the TOML file"):
+        read_table(tmp_path / "x.toml")
+
+
 def test_recipe_with_backslashes_in_a_path_is_told_how_to_write_them(tmp_path):
     (tmp_path / "x.toml").write_text('folder = "D:\\heads"')
     with pytest.raises(InputError, match=r"not valid TOML: .* stands in single quotes"):

@@ -184,7 +184,7 @@ def test_scan_in_two_folders_is_refused(tmp_path):
 
 
 def test_place_without_ixi_is_refused(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="There is no folder"):
         find_ixi([tmp_path / "nowhere"])
     with pytest.raises(InputError, match="holds no file with a name of IXI"):
         find_ixi([touch(tmp_path / "other", "T1.nii.gz")])

@@ -20,7 +20,7 @@ class CommandParser(argparse.ArgumentParser):
         self.register("type", int, whole_number)
         self.register("type", float, number)
 
-    def add_subparsers(self, **options: Any) -> Any:  # type: ignore[override]
+    def add_subparsers(self, **options: Any) -> Any:
         """Add nested commands; the words behind them are for the nested parser to judge."""
         commands = super().add_subparsers(**options)
         commands.type = str

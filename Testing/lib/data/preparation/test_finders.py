@@ -140,7 +140,7 @@ def test_participants_without_a_site_are_read(tmp_path):
 def test_folder_without_bids_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no T1 or T2 in sub-"):
         find_bids(tmp_path, ["T1", "T2"], {})
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="There is no folder"):
         find_bids(tmp_path / "nowhere", ["T1"], {})
 
 
@@ -184,7 +184,7 @@ def test_scan_in_two_folders_is_refused(tmp_path):
 
 
 def test_place_without_ixi_is_refused(tmp_path):
-    with pytest.raises(InputError, match="There is no folder"):
+    with pytest.raises(InputError, match="does not exist"):
         find_ixi([tmp_path / "nowhere"])
     with pytest.raises(InputError, match="holds no file with a name of IXI"):
         find_ixi([touch(tmp_path / "other", "T1.nii.gz")])

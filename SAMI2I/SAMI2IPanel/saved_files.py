@@ -13,6 +13,7 @@ from SAMI2IPanel.bridge import (
     ERROR_MAP_ATTRIBUTE,
     RECORD_ATTRIBUTE,
     TARGET_ATTRIBUTE,
+    holdsImage,
     isSynthetic,
 )
 from SAMI2IPanel.i18n import _
@@ -35,7 +36,7 @@ class SidecarWriter:
 
     def _onFileSaved(self, properties: Mapping[str, Any]) -> None:
         path = Path(str(properties.get("fileName", "")))
-        if path.name.lower().endswith(SCENE_ENDINGS):
+        if path.name.lower().endswith(SCENE_ENDINGS) or path.is_dir():  # a scene, too
             return
         node = savedNode(path, str(properties.get("nodeID", "")))
         if node is None:
@@ -55,7 +56,7 @@ def savedNode(path: Path, nodeID: str) -> Any:
     Args:
         path: The file.
         nodeID: Of the node that was written: in this scene where it was saved; where it was
-            exported, of a nameless copy in a scene that is gone, and only the file's name tells.
+            exported, of a nameless copy in a scene that is gone, and the file itself tells.
     """
     from SAMI2ILib.inference.output_files import image_stem
 
@@ -66,8 +67,32 @@ def savedNode(path: Path, nodeID: str) -> Any:
     if storage is not None and _isSameFile(storage.GetFileName() or "", path):
         return node if isSynthetic(node) else None
     stem = image_stem(path)
-    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return next((v for v in volumes if isSynthetic(v) and v.GetName() == stem), None)
+    volumes = filter(isSynthetic, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    candidates = [volume for volume in volumes if holdsImage(volume)]
+    named = (volume for volume in candidates if volume.GetName() == stem)
+    return next(named, None) or _withVoxelsOf(path, candidates)
+
+
+def _withVoxelsOf(path: Path, candidates: list[Any]) -> Any:
+    """The volume whose voxels a file holds, whatever the file is called."""
+    import numpy as np
+
+    from SAMI2ILib.imaging.io import image_ending
+
+    if not candidates or not image_ending(path):
+        return None
+    storage, written = slicer.vtkMRMLVolumeArchetypeStorageNode(), slicer.vtkMRMLScalarVolumeNode()
+    storage.SetFileName(str(path))
+    storage.SetSingleFile(True)
+    if not storage.ReadData(written) or not holdsImage(written):
+        return None
+    voxels = slicer.util.arrayFromVolume(written)
+    for volume in candidates:
+        own = slicer.util.arrayFromVolume(volume)
+        # Slicer turns the slices of a left-handed volume over when it reads them.
+        if any(np.array_equal(own, order) for order in (voxels, voxels[::-1])):
+            return volume
+    return None
 
 
 def writeSidecar(node: Any, path: Path) -> str:

@@ -127,7 +127,10 @@ class qSlicerCoreIOManager(QtCore.QObject):
     ) -> bool:
         """Write one node, or the scene, to `properties["fileName"]`."""
         if fileType == "SceneFile":
-            return self._saveScene(properties, messages)
+            saved = self._saveScene(properties, messages)
+            if saved:
+                self.fileSaved.emit(dict(properties))
+            return saved
         node = (scene or self._hostApp.mrmlScene()).GetNodeByID(properties["nodeID"])
         storage = node.GetStorageNode() or _addStorageNode(node)
         if storage is None:

@@ -28,7 +28,8 @@ def make_node(slicerHost):
 
     def make(name="head_synth-T2", synthetic=True, record=RECORD):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-        slicer.util.updateVolumeFromArray(node, np.ones((3, 4, 5), "float32"))
+        voxels = np.arange(60, dtype="float32").reshape(3, 4, 5) + (0 if synthetic else 100)
+        slicer.util.updateVolumeFromArray(node, voxels)
         if synthetic:
             node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
             node.SetAttribute(TARGET_ATTRIBUTE, "T2")
@@ -80,6 +81,32 @@ def test_saved_under_any_name_it_is_known_by_its_node(make_node, tmp_path):
     save(make_node(), tmp_path / "anything.nii.gz")
     record = json.loads((tmp_path / "anything.json").read_text())
     assert record == with_volume(tmp_path, ".nii.gz", "anything")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("left_handed", [False, True])
+def test_exported_under_any_name_it_is_known_by_its_voxels(
+    make_node, tmp_path, ending, left_handed
+):
+    import slicer
+
+    node = make_node()
+    matrix = np.diag([1.0, -1.0 if left_handed else 1.0, 2.0, 1.0])
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    make_node("scan", synthetic=False)
+    export(node, tmp_path / f"patient{ending}")
+    record = json.loads((tmp_path / "patient.json").read_text())
+    assert record == with_volume(tmp_path, ending, "patient")
+
+
+def test_scene_saved_as_a_folder_is_no_volume(slicerHost, make_node, tmp_path):
+    import slicer
+
+    make_node("scene")
+    properties = {"fileName": str(tmp_path / "scene")}
+    assert slicer.app.coreIOManager().saveNodes("SceneFile", properties)
+    assert names_in(tmp_path) == ["scene"]
+    assert slicerHost.dialogs == []
 
 
 def test_scene_holds_the_record_itself(slicerHost, make_node, tmp_path):

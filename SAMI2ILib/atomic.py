@@ -238,9 +238,11 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        hint = "Choose a place that you may write to."
+        if folder.exists():
+            hint = "A file has this name: choose another one."
         raise OutputError(
-            f"The folder {str(folder)!r} cannot be made: {error.strerror or error}.",
-            "Choose a place that you may write to.",
+            f"The folder {str(folder)!r} cannot be made: {error.strerror or error}.", hint
         ) from error
 
 

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", type=Path, help="NIfTI, NRRD or MHA file, or the folder of a DICOM series"
     )
-    parser.add_argument("--series", help="UID of one DICOM series of the folder")
+    parser.add_argument(
+        "--series", metavar="UID", help="which DICOM series, where the folder holds several"
+    )
     parser.add_argument("--source", default="T1", help="contrast that it should have (default: T1)")
     parser.add_argument("--model", help="id or file of a model, instead: what that expects")
     parser.add_argument("--json", action="store_true", help="print JSON")

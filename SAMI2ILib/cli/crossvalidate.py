@@ -29,13 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--data", action="append", default=[], metavar="NAME=FOLDER",
-        help="dataset folder of a data source of the recipes, or of 'test_from'",
+        help="dataset folder of a data source of the recipes, or of 'test_from'; once for each",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
     parser.add_argument("--plan", action="store_true", help="list the jobs and stop")
     parser.add_argument(
         "--job", action="append", default=[], metavar="K",
-        help="do only this job of the list, by number or id, and those that it needs",
+        help="do only this job of the list, by number or id, and those that it needs; may be "
+        "repeated",
     )  # fmt: skip
     parser.add_argument(
         "--no-wait", dest="wait", action="store_false",

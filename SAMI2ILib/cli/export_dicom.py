@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--series", metavar="UID", help="which series, where the folder of --source holds several"
     )
     parser.add_argument(
-        "--series-number", type=int, metavar="N", help="default: the source's plus 9000"
+        "--series-number",
+        type=int,
+        metavar="N",
+        help="of the new series (default: the source's plus 9000)",
     )
     parser.add_argument(
         "--burn-in-mark", action="store_true",

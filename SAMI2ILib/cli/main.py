@@ -121,7 +121,9 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     )
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for nested in action.choices.values():
+            helps = {choice.dest: str(choice.help) for choice in action._choices_actions}
+            for name, nested in action.choices.items():
+                nested.description = f"{helps[name][0].upper()}{helps[name][1:]}."
                 _add_common_options(nested)
 
 

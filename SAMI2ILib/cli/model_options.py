@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.add_argument("--target", help="contrast to make: T2 or PD")
-    parser.add_argument("--source", help="contrast of the input (default: the model's)")
-    parser.add_argument("--model", help="id or file of a model (default: the best for the pair)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--target", metavar="T2", help="contrast to make: T2 or PD; needed unless --model says it"
+    )
+    parser.add_argument(
+        "--source", metavar="T1", help="contrast of the input (default: the model's)"
+    )
+    parser.add_argument(
+        "--model", metavar="MODEL", help="id or file of a model (default: the best for the pair)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
     parser.add_argument(
         "--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: auto)"
     )
@@ -30,6 +38,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size",
         type=positive_count,
+        metavar="N",
         help="slices at a time (default: what the memory holds)",
     )
     parser.add_argument(

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="write one JSON object")
 
     info = commands.add_parser("info", help="show what a model file says of itself")
-    info.add_argument("model", metavar="ID or PATH")
+    info.add_argument("model", metavar="ID or PATH", help="an id of `models list`, or a file")
     info.add_argument("--json", action="store_true", help="write one JSON object")
 
     add = commands.add_parser("add", help="check a file and copy it into the store")
@@ -38,15 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--replace", action="store_true", help="replace a different file of this id")
 
     remove = commands.add_parser("remove", help="delete a file from the store")
-    remove.add_argument("id", metavar="ID")
+    remove.add_argument("id", metavar="ID", help="of a model, encoder or checkpoint of yours")
 
     verify = commands.add_parser("verify", help="read files in full and compare their SHA-256")
     verify.add_argument("ids", metavar="ID", nargs="*", help="default: every file")
 
     download = commands.add_parser("download", help="get a public checkpoint, or a model by URL")
-    download.add_argument("what", metavar="NAME or URL", help="e.g. sam2.1_hiera_base_plus")
     download.add_argument(
-        "--sha256", type=str, default="", help="expected hash; required with a URL"
+        "what",
+        metavar="NAME or URL",
+        help="a checkpoint of `models list`, as sam2.1_hiera_base_plus, or an HTTPS address",
+    )
+    download.add_argument(
+        "--sha256", type=str, default="", help="expected hash; needed with a URL, and for one only"
     )
     download.add_argument("--replace", action="store_true", help="replace a different file")
 

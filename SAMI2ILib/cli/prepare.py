@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bids.add_argument("places", type=Path, metavar="FOLDER", help="the one that holds sub-...")
     bids.add_argument(
         "--entity", action="append", default=[], metavar="KEY=VALUE",
-        help="take only files that say so, as acq=highres; several times",
+        help="take only files that say so, as acq=highres; may be repeated",
     )  # fmt: skip
     _add_common(bids)
 
@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     _add_choice(parser)
     _add_method(parser)
-    parser.add_argument("--test", type=float, default=0.2, help="part for the test (default: 0.2)")
+    parser.add_argument(
+        "--test", type=float, default=0.2, help="part of the persons for the test (default: 0.2)"
+    )
     parser.add_argument(
         "--validation", type=float, default=0.05,
         help="part of the others for validation (default: 0.05)",
@@ -66,7 +68,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--contrasts", type=some_names, help="which, as T1,T2,PD (default: all)")
+    parser.add_argument(
+        "--contrasts",
+        metavar="NAME,...",
+        type=some_names,
+        help="which, as T1,T2,PD (default: all; needed with bids)",
+    )
     parser.add_argument(
         "--grid", metavar="CONTRAST",
         help="whose grid the slices lie on (default: T2 for ixi, else the first contrast)",
@@ -81,14 +88,17 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def _add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow", action="append", default=[], metavar="PD=T2",
-        help="a contrast that moves with another by its header (ixi: PD=T2)",
+        help="a contrast that moves with another by its header; may be repeated (ixi: PD=T2)",
     )  # fmt: skip
     parser.add_argument(
         "--register", choices=("auto", "always", "never"), default="auto",
-        help="auto trusts scans that share a grid (default)",
+        help="auto trusts scans that share a grid (default), never trusts all headers",
     )  # fmt: skip
     parser.add_argument(
-        "--spacing", type=float, default=1.0, help="in-plane mm; 10 %% off is kept (default: 1)"
+        "--spacing",
+        type=float,
+        default=1.0,
+        help="mm in the plane of the slices; a scan within 10 %% keeps its own (default: 1)",
     )
     parser.add_argument("--n4", action="store_true", help="correct the bias field of each scan")
     parser.add_argument(
@@ -103,10 +113,13 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--min-part", type=float, default=0.05,
-        help="of a slice that the brain or head must fill (default: 0.05)",
+        help="part of a slice that the brain or head must fill (default: 0.05)",
     )  # fmt: skip
     parser.add_argument(
-        "--min-slices", type=int, default=8, help="refuse subjects with fewer (default: 8)"
+        "--min-slices",
+        type=int,
+        default=8,
+        help="refuse subjects with fewer chosen slices (default: 8)",
     )
     parser.add_argument(
         "--check-sides", action=argparse.BooleanOptionalAction, default=True,

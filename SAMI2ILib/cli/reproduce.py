@@ -47,16 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget", nargs=2, metavar=("N", "UNIT"),
         help="training of each cell instead of the recipe's, as 20 epochs, 3 hours, 500 steps",
     )  # fmt: skip
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each cell")
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="trainings of each cell (default: 1)"
+    )
     parser.add_argument(
         "--scale", choices=("full", "smoke"), default="full",
-        help="smoke: the whole in miniature, on simulated heads, as a test of this machine",
+        help="smoke: the whole in miniature, on simulated heads, as a test of this machine "
+        "(default: full)",
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="a key of every training's configuration, as workers=4",
+        help="a key of every training's configuration, as workers=4; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
     parser.add_argument(
         "--download-weights", dest="download", action="store_true",
         help="fetch pre-trained weights of CLIP and ResViT that are not on this machine",

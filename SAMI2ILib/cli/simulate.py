@@ -16,6 +16,8 @@ HELP = "Simulate heads with T1, T2 and PD, one or a whole cohort."
 _ORIENTATIONS = ("axial", "sagittal", "coronal")
 # Contrasts beside T1, T2 and PD, and the names of their sequences in the simulator.
 _FURTHER = {"FLAIR": "FLAIR", "T1CE": "ENHANCED_T1"}
+# How the help says the default of `head`, and that `cohort` has none.
+_DRAWN = " (default: {}; in a cohort drawn for each head)"
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
@@ -67,19 +69,41 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--heads", help="which label maps of the folder, by name order: 3 or 1-16 or 1,4,7-9"
     )
-    parser.add_argument("--spacing", type=_positive, help="voxel size within a slice in mm")
-    parser.add_argument("--slice-spacing", type=_positive, help="distance of slices in mm")
-    parser.add_argument("--slice-thickness", type=_positive, help="thickness of a slice in mm")
-    parser.add_argument("--orientation", choices=_ORIENTATIONS, help="plane of the slices")
+    parser.add_argument(
+        "--spacing", type=_positive, help="voxel size within a slice in mm" + _DRAWN.format("1")
+    )
+    parser.add_argument(
+        "--slice-spacing",
+        type=_positive,
+        help="distance of slices in mm" + _DRAWN.format("--spacing"),
+    )
+    parser.add_argument(
+        "--slice-thickness",
+        type=_positive,
+        help="thickness of a slice in mm" + _DRAWN.format("--slice-spacing"),
+    )
+    parser.add_argument(
+        "--orientation", choices=_ORIENTATIONS, help="plane of the slices" + _DRAWN.format("axial")
+    )
     parser.add_argument(
         "--tilt",
         type=float,
         nargs=3,
         metavar=("R", "A", "S"),
-        help="rotate the slices about the right, anterior and superior axis, degrees",
+        help="rotate the slices about the right, anterior and superior axis, in degrees"
+        + _DRAWN.format("0 0 0"),
     )
-    parser.add_argument("--field", type=float, choices=(1.5, 3.0), help="field strength in tesla")
-    parser.add_argument("--noise", type=float, help="noise relative to white matter, 0.02 is good")
+    parser.add_argument(
+        "--field",
+        type=float,
+        choices=(1.5, 3.0),
+        help="field strength in tesla" + _DRAWN.format("1.5"),
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        help="noise (standard deviation) relative to white matter" + _DRAWN.format("0.02"),
+    )
     parser.add_argument(
         "--skull-stripped",
         action=argparse.BooleanOptionalAction,
@@ -89,10 +113,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_head_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lesions", type=int, help="number of white-matter lesions")
+    parser.add_argument("--lesions", type=int, help="number of white-matter lesions (default: 0)")
     parser.add_argument("--tumor", action="store_true", default=None, help="add a glioma-like mass")
     parser.add_argument(
-        "--deformation", type=float, help="0 keeps the anatomy's shape, 1 makes another person"
+        "--deformation",
+        type=float,
+        help="0 keeps the anatomy's shape, 1 makes another person (default: 1)",
     )
 
 
@@ -106,7 +132,9 @@ def _add_cohort_options(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="share of heads built from the MNI152 maps beside the label maps (default: 0)",
     )
-    parser.add_argument("--first", type=int, default=1, help="number of the first subject")
+    parser.add_argument(
+        "--first", type=int, default=1, help="number of the first subject (default: 1)"
+    )
     parser.add_argument("--workers", type=positive_count, help="processes (default: all cores)")
     parser.add_argument(
         "--vary",
@@ -211,6 +239,11 @@ def _sources(args: argparse.Namespace, count: int) -> Any:
     if args.labels is None:
         if args.heads is not None:
             raise InputError("--heads chooses among label maps, but --labels is not given.")
+        if getattr(args, "mni_share", 0.0):
+            raise InputError(
+                "--mni-share is beside label maps, but --labels is not given.",
+                "Leave it out: without label maps all heads come from the MNI152 maps.",
+            )
         return mix_sources([], 1.0, count)
     heads = None if args.heads is None else _parse_heads(args.heads)
     return mix_sources(find_label_maps(args.labels, heads), getattr(args, "mni_share", 0.0), count)

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start-from", type=Path, metavar="RUN",
         help="folder of an earlier run whose weights a new run begins with",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
     parser.add_argument(
         "--download-weights", dest="download", action="store_true",
         help="fetch pre-trained weights that are not on this machine: CLIP's through open_clip, "
@@ -55,7 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 # flag, its key in the configuration, and help
 _KEY_FLAGS = (
-    ("--recipe", "recipe", str, "demo, paper, fidelity, native: what the other keys start from"),
+    (
+        "--recipe",
+        "recipe",
+        str,
+        "demo, paper, fidelity; of a compared system demo, paper, native: what all starts from",
+    ),
     ("--family", "family", str, "sam-i2i, or to compare it with: unet, pix2pix, cyclegan, resvit"),
     ("--name", "name", str, "of the run; part of the models' ids"),
     ("--source", "source", str, "contrast that goes in"),
@@ -78,7 +85,9 @@ _BUDGET_FLAGS = (
 
 def _add_recipe_flags(group: "argparse._ArgumentGroup") -> None:
     for flag, key, kind, text in _KEY_FLAGS:
-        group.add_argument(flag, dest=key, type=kind, metavar="X", help=text)
+        group.add_argument(
+            flag, dest=key, type=kind, metavar="TEXT" if kind is str else "N", help=text
+        )
     budget = group.add_mutually_exclusive_group()
     for flag, key, kind, text in _BUDGET_FLAGS:
         budget.add_argument(flag, dest=key, type=kind, metavar="N", help=text)
@@ -88,7 +97,7 @@ def _add_recipe_flags(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="any other key of the configuration, as optimization.crop=128",
+        help="any other key of the configuration, as optimization.crop=128; may be repeated",
     )  # fmt: skip
 
 

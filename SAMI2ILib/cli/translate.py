@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_ensemble_arguments(parser)
     add_checks_argument(parser)
-    parser.add_argument("--series", help="UID of one DICOM series of the folder")
+    parser.add_argument(
+        "--series", metavar="UID", help="which DICOM series, where the folder holds several"
+    )
     parser.add_argument(
         "--working-grid", type=Path, metavar="FILE",
         help="write the result on the grid of the translated slices too, before it goes back to "

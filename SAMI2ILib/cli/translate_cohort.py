@@ -59,7 +59,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     cohort = find_cases(args.input, args.output, *contrasts, args.pattern)
     cases = shard.take(cohort.cases)
     if cohort.left_out:
-        console.note(f"{cohort.left_out} images left out: of another contrast, or synthetic.")
+        images = "1 image" if cohort.left_out == 1 else f"{cohort.left_out} images"
+        console.note(f"{images} left out: of another contrast, or synthetic.")
     if shard.count > 1:
         part = f"{len(cases)} of {len(cohort.cases)} cases"
         console.note(f"Shard {shard.number} of {shard.count} ({shard.origin}): {part}.")

@@ -12,6 +12,7 @@ from SAMI2ILib.dicom.quiet_pydicom import unreadable
 from SAMI2ILib.dicom.source_series import SourceSeries
 from SAMI2ILib.dicom.synthesis import Synthesis
 from SAMI2ILib.dicom.uids import new_uid, uid_for
+from SAMI2ILib.errors import InputError
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 # Type 2 of their modules (PS3.3 C.7.1.1, C.7.2.1): present, empty where unknown.
@@ -64,12 +65,22 @@ class ExportOptions:
             that know the standard as it was before 2023 call it an error.
         patient: Values for patient and study by DICOM keyword (`PatientID`), where there is no
             source; empty values and other keywords are ignored.
+
+    Raises:
+        InputError: A series number that DICOM cannot hold.
     """
 
     burn_in_mark: bool = False
     series_number: int | None = None
     synthetic_data_attribute: bool = False
     patient: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.series_number is not None and not 0 <= self.series_number < 2**31:
+            raise InputError(
+                f"The series number must be 0 to {2**31 - 1}, not {self.series_number}.",
+                "DICOM has no other ones.",
+            )
 
 
 def series_header(

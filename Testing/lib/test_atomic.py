@@ -102,6 +102,8 @@ def test_folder_in_the_place_of_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"The folder '.*deep' cannot be made: "):
         make_folder(tmp_path / "file" / "deep")
+    with pytest.raises(OutputError, match=r"cannot be made: .*\. A file has this name"):
+        make_folder(tmp_path / "file")
 
 
 def test_folder_appears_with_its_files_or_stays_as_it_was(tmp_path):

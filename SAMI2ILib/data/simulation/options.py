@@ -17,6 +17,10 @@ from SAMI2ILib.data.simulation.signal import (
 )
 from SAMI2ILib.errors import InputError
 
+# Of a length: smaller voxels fill the memory of any computer, larger ones hold no head.
+_LEAST_MM, _MOST_MM = 0.2, 400.0
+_MOST = 1000.0  # of any amount, lesions among them
+
 
 @dataclass(frozen=True)
 class ScanOptions:
@@ -74,8 +78,8 @@ class HeadOptions:
         further: Contrasts beside T1, T2 and PD, by their name.
 
     Raises:
-        InputError: A length that is not positive, a negative amount, or a further contrast with the
-            name of one of the three.
+        InputError: A length or an amount that no head has, or a further contrast with the name of
+            one of the three.
     """
 
     spacing_mm: float = 1.0
@@ -109,8 +113,11 @@ class HeadOptions:
 
     def __post_init__(self) -> None:
         lengths = (self.spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm, self.height_mm)
-        if min(lengths) <= 0:
-            raise InputError(f"Spacings, thickness and height must be over 0 mm, not {lengths}.")
+        if not all(_LEAST_MM <= length <= _MOST_MM for length in lengths):
+            raise InputError(
+                f"Spacings, thickness and height must be {_LEAST_MM:g} to {_MOST_MM:g} mm, not "
+                f"{', '.join(f'{length:g}' for length in lengths)}."
+            )
         scans = self.scans().values()
         amounts = {
             "deformation": self.deformation,
@@ -124,8 +131,8 @@ class HeadOptions:
             "coil": min(scan.coil for scan in scans),
         }
         for name, value in amounts.items():
-            if value < 0:
-                raise InputError(f"{name} must be 0 or more, not {value:g}.")
+            if not 0 <= value <= _MOST:
+                raise InputError(f"{name} must be 0 to {_MOST:g}, not {value:g}.")
         taken = sorted({"T1", "T2", "PD", "tissue", "brain"} & set(self.further))
         if taken:
             raise InputError(f"further must not name {taken[0]!r}: every head has it.")

@@ -84,6 +84,8 @@ def find_cases(
         InputError: The cohort does not exist or holds no volume; a table cannot be read; two
             volumes would have the same result; `output` is the cohort itself, or names an image.
     """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"-o {output} is a file, but a cohort has many.", "Give a folder.")
     if image_ending(output) and not output.is_dir():
         raise InputError(
             f"-o names an image, {output.name}, but a cohort has many.", "Give a folder."

@@ -1,5 +1,6 @@
 """The entry point: start-up, usage errors, internal errors."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -35,6 +36,27 @@ def test_every_command_has_help(sami2i, command):
     outcome = sami2i(command, "--help")
     assert outcome.code == 0
     assert f"sami2i {command}" in outcome.out
+
+
+def test_nested_command_says_what_it_does(sami2i):
+    outcome = sami2i("models", "add", "--help")
+    assert outcome.code == 0
+    assert "\nCheck a file and copy it into the store.\n" in outcome.out
+
+
+def parsers(parser):
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for nested in action.choices.values():
+                yield from parsers(nested)
+
+
+def test_every_command_and_every_option_is_explained():
+    for parser in parsers(main_module._make_parser()):
+        assert parser.description, parser.prog
+        actions = [a for a in parser._actions if not isinstance(a, argparse._SubParsersAction)]
+        assert [a.dest for a in actions if not a.help] == [], parser.prog
 
 
 def test_version_is_printed(sami2i):

@@ -27,6 +27,14 @@ def export(make_volume, record, tmp_path):
     return run
 
 
+@pytest.mark.parametrize("number", [-1, 2**31])
+def test_series_number_that_dicom_cannot_hold_is_refused(number):
+    with pytest.raises(
+        InputError, match=f"The series number must be 0 to 2147483647, not {number}"
+    ):
+        ExportOptions(series_number=number)
+
+
 def codes(sequence):
     return [(item.CodeValue, item.CodingSchemeDesignator) for item in sequence]
 

@@ -180,6 +180,12 @@ def test_name_of_an_image_for_many_results_is_refused(make_files, tmp_path):
         find_cases(make_files("anna_T1.nii"), tmp_path / "out.nii.gz", "T1", "T2")
 
 
+def test_file_for_many_results_is_refused(make_files, tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError, match=r"-o .*out is a file, but a cohort has many"):
+        find_cases(make_files("anna_T1.nii"), tmp_path / "out", "T1", "T2")
+
+
 @pytest.mark.parametrize("name", ["nothing", "head.nii.gz"])
 def test_input_that_is_no_cohort_is_refused(tmp_path, name):
     (tmp_path / "head.nii.gz").touch()

@@ -177,15 +177,15 @@ def test_ixi_options_have_one_protocol():
 
 @pytest.mark.parametrize("field", ["lesions", "deformation", "bias", "texture", "csf_share"])
 def test_negative_amounts_are_refused(field):
-    with pytest.raises(InputError, match=f"{field} must be 0 or more"):
+    with pytest.raises(InputError, match=f"{field} must be 0 to 1000"):
         HeadOptions(**{field: -1})
 
 
 def test_further_contrasts_are_checked_too():
-    with pytest.raises(InputError, match="coil must be 0 or more"):
+    with pytest.raises(InputError, match="coil must be 0 to 1000"):
         HeadOptions(further={"FLAIR": ScanOptions(IXI_T2, coil=-1.0)})
 
 
 def test_zero_thickness_is_refused():
-    with pytest.raises(InputError, match="must be over 0 mm"):
+    with pytest.raises(InputError, match=r"must be 0\.2 to 400 mm"):
         HeadOptions(slice_thickness_mm=0.0)

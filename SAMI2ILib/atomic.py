@@ -135,13 +135,19 @@ def move_into_place(source: Path, target: Path) -> None:
             return
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, makes_folder: bool = False) -> None:
     """Refuse, before work that takes long, a file that could not be written at its end.
+
+    Args:
+        path: Of the file.
+        makes_folder: Whether the folder that it lies in is made where it is missing.
 
     Raises:
         OutputError: It is a folder, or the folder that it lies in is missing or not to be written.
     """
     folder = path.absolute().parent
+    if makes_folder:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir():
         trouble, hint = "it is a folder", "Name a file."
     elif not folder.is_dir():

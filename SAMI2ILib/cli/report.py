@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from SAMI2ILib.atomic import make_folder, write_text
+from SAMI2ILib.atomic import check_place, make_folder, write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.errors import InputError
 
@@ -95,6 +95,7 @@ def _check_page(path: Path) -> None:
         raise InputError(f"{path.name!r} is not the name of an HTML file.", "End it in .html.")
     if path.is_dir():
         raise InputError(f"{path.name!r} is a folder.", "Give the name of an HTML file for -o.")
+    check_place(path, makes_folder=True)
     if path.exists() and path.stat().st_size:
         with path.open(encoding="utf-8", errors="replace") as file:
             if GENERATOR not in file.read(_HEAD_OF_A_PAGE):

@@ -86,6 +86,10 @@ def test_place_is_refused_before_the_work(tmp_path, monkeypatch):
         check_place(tmp_path)
     with pytest.raises(OutputError, match=r"there is no folder '.*no'\. Make it"):
         check_place(tmp_path / "no" / "x")
+    check_place(tmp_path / "no" / "x", makes_folder=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"there is no folder '.*file'"):
+        check_place(tmp_path / "file" / "x", makes_folder=True)
     monkeypatch.setattr(atomic, "may_write", lambda _folder: False)
     with pytest.raises(OutputError, match="may not be written to"):
         check_place(tmp_path / "x")

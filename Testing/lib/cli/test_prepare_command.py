@@ -132,7 +132,6 @@ def test_download_comes_before_the_search(sami2i, tmp_path, monkeypatch):
         (["bids", ".", "--contrasts", "T1,T2", "--entity", "acq"], "--entity acq: expected KEY"),
         (["ixi", "a", "b", "--download"], "--download needs one folder"),
         (["ixi", ".", "--test", "1.5"], "The test part must lie in 0 to 1"),
-        (["ixi", ".", "--jobs", "0"], "--jobs must be at least 1"),
     ],
 )
 def test_wrong_usage_ends_with_2(sami2i, tmp_path, monkeypatch, arguments, message):

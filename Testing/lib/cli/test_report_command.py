@@ -189,6 +189,14 @@ def test_a_folder_is_no_page(sami2i, scans, tmp_path):
     assert "is a folder" in outcome.error_line
 
 
+def test_page_that_cannot_be_written_is_refused_before_any_work(sami2i, tmp_path):
+    (tmp_path / "taken").touch()
+    page = tmp_path / "taken" / "report.html"
+    outcome = sami2i("report", "nowhere.nii", "--target", "nowhere.nii", "-o", page)
+    assert outcome.code == 1
+    assert "'report.html' cannot be written: there is no folder" in outcome.error_line
+
+
 def test_a_brain_elsewhere_is_refused(sami2i, scans, make_head, tmp_path):
     head = make_head()
     write_volume(head.with_array(np.zeros_like(head.array_kji)), scans["brain"])

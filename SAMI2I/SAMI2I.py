@@ -203,6 +203,8 @@ class SAMI2IWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            # The mixin keeps the wrapper for good, and must: Slicer 5.10 leaves an observer of a
+            # disconnected wrapper on the node, which VTK would call after Python has collected it.
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onModified)
         self.panel.update()
 

@@ -16,6 +16,7 @@ from SAMI2ILib.checks.quality import (
     check_resolution,
     check_shading,
     check_skull,
+    check_slice_count,
 )
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.imaging.notice import Notice
@@ -69,14 +70,19 @@ def check_volume(volume: Volume, expected: Expectation = Expectation()) -> list[
     slices = axis_order(volume.ijk_to_ras, expected.orientation).apply_to_grid(volume.grid)
     classifiers = load_classifiers()
     appearance = measure(overview) if overview.has_region else None
-    quality = [*check_resolution(volume, expected.orientation), *check_clipping(volume, overview)]
+    slice_count = slices.shape_kji[0]
+    quality = [
+        *check_slice_count(slice_count),
+        *check_resolution(volume, expected.orientation),
+        *check_clipping(volume, overview),
+    ]
     no_head = check_head(overview, appearance, classifiers)
     if no_head or appearance is None:
         return [*no_head, *quality]
     return [
         *check_contrast(appearance, expected.contrast, classifiers),
         *check_skull(overview, expected.skull),
-        *(check_coverage(overview) if slices.shape_kji[0] >= FEW_SLICES else []),
+        *(check_coverage(overview) if slice_count >= FEW_SLICES else []),
         *check_shading(appearance),
         *check_ghosting(overview),
         *quality,

@@ -31,6 +31,14 @@ _FACES = (  # of an array along LPS: name, axis, index, what may be cut
 )
 
 
+def check_slice_count(slices: int) -> list[Notice]:
+    """Doubt a scan of few axial slices."""
+    if slices >= FEW_SLICES:
+        return []
+    message = f"The input has {slices} axial slices; a head has more. The result covers only these."
+    return [Notice("few-slices", message)]
+
+
 def check_skull(overview: Overview, expected: Skull) -> list[Notice]:
     """Compare with what the model saw in training."""
     zeros = f"{overview.zero_share:.0%} of its voxels are exactly 0"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from SAMI2ILib.checks.quality import FEW_SLICES
+from SAMI2ILib.checks.quality import check_slice_count
 from SAMI2ILib.errors import CancelledError, InputError, ModelError
 from SAMI2ILib.imaging.intensity import OUTPUT_RANGE, IntensityScale
 from SAMI2ILib.imaging.normalized import normalize_volume
@@ -173,7 +173,9 @@ def prepare_volume(
     normalized = normalize_volume(volume, percent) if normalize else None
     plan = plan_working_grid(volume.grid, preprocessing.orientation, preprocessing.spacing_mm)
     working = plan.to_working(normalized.volume if normalized else volume)
-    notices = (*volume.notices, *plan.warnings, *_doubts_about_size(working))
+    notices = (*volume.notices, *plan.warnings)
+    if "few-slices" not in {notice.code for notice in notices}:  # the checks were left out
+        notices = (*notices, *check_slice_count(len(working.array_kji)))
     foreground, scale = (normalized.foreground, normalized.scale) if normalized else (None, None)
     return PreparedVolume(volume, foreground, scale, plan, working, notices)
 
@@ -252,14 +254,6 @@ def _check_has_contrast(array_kji: NDArray[np.float32]) -> None:
             f"The input volume is constant: every voxel is {lowest:g}.",
             "Choose the volume that holds the scan.",
         )
-
-
-def _doubts_about_size(working: Volume) -> list[Notice]:
-    slices = len(working.array_kji)
-    if slices >= FEW_SLICES:
-        return []
-    message = f"The input has {slices} axial slices; a head has more. The result covers only these."
-    return [Notice("few-slices", message)]
 
 
 def _translate_slices(

@@ -97,7 +97,13 @@ def find_cases(
             )
         found = _in_folder(cohort, output, source, target, pattern)
     elif cohort.is_file() and cohort.suffix.lower() in TABLE_ENDINGS:
+        if pattern is not None:
+            raise InputError(
+                f"--pattern chooses in a folder, but {cohort.name!r} is a table.", "Leave it out."
+            )
         found = Cohort(tuple(_in_table(cohort, target)))
+        if not found.cases:
+            raise InputError(f"The table {cohort.name!r} has no row.", "Add one for each volume.")
     else:
         raise InputError(
             f"{str(cohort)!r} is not a folder and not a table ({', '.join(TABLE_ENDINGS)}).",

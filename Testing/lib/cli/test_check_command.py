@@ -5,6 +5,8 @@ import json
 import pytest
 
 from SAMI2ILib.assets import asset_path
+from SAMI2ILib.imaging.io import read_volume, write_volume
+from SAMI2ILib.imaging.volume import Volume
 
 T1, T2 = (asset_path("sample", f"{name}.nii.gz") for name in ("T1", "T2"))
 
@@ -30,6 +32,33 @@ def test_strict_check_ends_with_2(sami2i):
 
 def test_check_compares_with_the_contrast_that_is_asked_for(sami2i):
     assert sami2i("check", T2, "--source", "T2", "--strict").code == 0
+
+
+@pytest.fixture
+def few_slices(tmp_path):
+    volume = read_volume(T1)
+    path = tmp_path / "few_T1.nii.gz"
+    write_volume(Volume(volume.array_kji[40:44], volume.ijk_to_ras), path)
+    return path
+
+
+def test_few_slices_are_a_doubt(sami2i, few_slices):
+    outcome = sami2i("check", few_slices, "--strict")
+    assert outcome.code == 2
+    assert "warning (few-slices): The input has 4 axial slices" in outcome.err
+
+
+def test_few_slices_are_refused_by_a_strict_translation_and_said_once_otherwise(
+    sami2i, few_slices, tmp_path
+):
+    words = ["translate", few_slices, "-o", tmp_path / "out.nii", "--target", "T2"]
+    outcome = sami2i(*words, "--checks", "strict")
+    assert (outcome.code, (tmp_path / "out.nii").exists()) == (2, False)
+    assert "The input is in doubt: The input has 4 axial slices" in outcome.error_line
+    outcome = sami2i(*words)
+    assert (outcome.code, outcome.err.count("warning (few-slices)")) == (0, 1)
+    record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert codes(record["warnings"]) == ["few-slices"]
 
 
 def test_contrast_that_the_checks_do_not_know_is_refused(sami2i):

@@ -141,7 +141,7 @@ def test_table_without_names_uses_those_of_the_files(tmp_path):
         (b"source,name\na.nii,../x\n", "name '../x' cannot be a file's"),
         (b"source,name\na.nii,..\n", "cannot be a file's"),
         (b"source,name\na.nii,c:x\n", "cannot be a file's"),
-        (b"source\n", "holds no volume"),
+        (b"source\n", "has no row"),
     ],
 )
 def test_table_that_cannot_be_used_is_refused(tmp_path, content, message):
@@ -178,6 +178,13 @@ def test_pattern_that_names_nothing_is_said(make_files, tmp_path):
 def test_name_of_an_image_for_many_results_is_refused(make_files, tmp_path):
     with pytest.raises(InputError, match=r"-o names an image, out\.nii\.gz, but a cohort has many"):
         find_cases(make_files("anna_T1.nii"), tmp_path / "out.nii.gz", "T1", "T2")
+
+
+def test_pattern_for_a_table_is_refused(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("source\nhead.nii\n")
+    with pytest.raises(InputError, match=r"--pattern chooses in a folder, but 't\.csv' is a table"):
+        listed(table, tmp_path, "*")
 
 
 def test_file_for_many_results_is_refused(make_files, tmp_path):

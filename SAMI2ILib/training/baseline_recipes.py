@@ -68,7 +68,6 @@ _NATIVE_CHANGES: Final[dict[str, Preset]] = {
     "resvit": {
         "optimization": {"epochs": 150.0},
         "baseline": {"second_rate": 5.0},
-        "augmentation": {"flip": 0.0},
     },
 }
 

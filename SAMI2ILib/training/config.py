@@ -165,9 +165,9 @@ class Augmentation:
     strip: float = 0.0
 
     @property
-    def moves(self) -> bool:
-        """Whether a crop is more than a cutout of its slice."""
-        return bool(self.flip or self.rotation_deg or self.scale)
+    def interpolates(self) -> bool:
+        """Whether the pixels of a crop lie between those of its slice; mirrored ones do not."""
+        return bool(self.rotation_deg or self.scale)
 
 
 @dataclass(frozen=True)

@@ -146,11 +146,13 @@ class CropDataset(Dataset[Crops]):
         self, channels: Tensor, foreground: NDArray[np.bool_], rng: np.random.Generator
     ) -> Tensor:
         size, augmentation = self._config.optimization.crop, self._config.augmentation
-        whole = not augmentation.moves
+        whole = not augmentation.interpolates
         y, x = (_place(np.any(foreground, axis=axis), size, whole, rng) for axis in (1, 0))
-        if whole:
-            return cut_window(channels, (int(y), int(x)), size)
-        return cut_crop(channels, (y, x), size, augmentation, rng)
+        if not whole:
+            return cut_crop(channels, (y, x), size, augmentation, rng)
+        window = cut_window(channels, (int(y), int(x)), size)
+        mirrored = augmentation.flip > 0 and rng.random() < augmentation.flip
+        return window.flip(-1) if mirrored else window
 
 
 def cut_window(channels: Tensor, center_yx: tuple[int, int], size: int) -> Tensor:

@@ -77,6 +77,23 @@ def test_whole_slice_is_cut_bit_for_bit(configure, selection):
     assert crop.valid.all()  # the whole image counts
 
 
+def test_mirrored_slice_is_whole_and_its_pixels_are_the_slice_s_own(configure, selection):
+    plan = {"steps": 0, "epochs": 4, "crop": 128, "region": "image"}
+    anna = selection.training[0][0]
+    mirroring, still = (
+        CropDataset(configure(augmentation=OFF | {"flip": flip}, optimization=plan), [[anna]])
+        for flip in (0.5, 0.0)
+    )
+    seen = set()
+    for number in range(4 * len(anna)):
+        crop, whole = mirroring[number], still[number]
+        as_it_is = torch.equal(crop.source, whole.source)
+        assert torch.equal(crop.source if as_it_is else crop.source.flip(-1), whole.source)
+        assert torch.equal(crop.targets if as_it_is else crop.targets.flip(-1), whole.targets)
+        seen.add(as_it_is)
+    assert seen == {True, False}
+
+
 def test_window_is_filled_up_with_zeros_beyond_the_slice():
     channels = torch.arange(6.0).reshape(1, 2, 3) + 1
     window = cut_window(channels, (0, 1), 4)

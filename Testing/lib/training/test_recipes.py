@@ -85,6 +85,9 @@ def test_native_is_the_recipe_of_its_authors(family, l1, adversarial, loss, epoc
     assert (plan.l1, plan.adversarial, plan.epochs, plan.batch) == (l1, adversarial, epochs, 1)
     assert (plan.learning_rate, plan.betas, plan.schedule) == (2e-4, (0.5, 0.999), "linear")
     assert (config.discriminator.loss, config.discriminator.betas) == (loss, (0.5, 0.999))
+    # mirrored and nothing else, ResViT too: its published commands leave out --no_flip
+    augmentation = {name: value for name, value in asdict(config.augmentation).items() if value}
+    assert augmentation == {"flip": 0.5}
     assert recipe_label(config) == f"{family} native"
 
 

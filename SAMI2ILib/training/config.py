@@ -190,7 +190,8 @@ class Optimization:
         warm_up: Part of the budget in which the rate rises from zero.
         betas: Of AdamW.
         weight_decay: Of AdamW.
-        ema: Decay of the averaged weights that are exported; 0 exports the last ones.
+        ema: Largest decay of the averaged weights that are exported, which are never older than
+            a quarter of the run; 0 exports the last ones.
         clip: Largest gradient norm; 0 does not clip.
         region: Where the losses look: the "foreground" of the source, or the whole "image".
         l1: Weight of the mean absolute error.

@@ -129,7 +129,7 @@ def start_with(session: Session, folder: Path) -> None:
             "Start from a run with the same encoder, decoder and targets.",
         ) from error
     if session.average is not None:
-        session.average.load(session.trained_weights())
+        session.average.load(session.trained_weights(), steps=0)
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

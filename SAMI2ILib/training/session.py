@@ -1,6 +1,7 @@
 """All that changes during a run: network, opponent, optimizers, average; and how one step goes."""
 
 import contextlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -170,6 +171,7 @@ class Session:
             "network": self.trained_weights(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.tensors,
+            "averaged_steps": 0 if self.average is None else self.average.steps,
             "opponent": None if self.opponent is None else self.opponent.content(),
         }
 
@@ -178,7 +180,8 @@ class Session:
         self.load_weights(content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.average is not None:
-            self.average.load(content["average"])
+            # A checkpoint of an earlier version, which does not count them, decayed as it was told.
+            self.average.load(content["average"], content.get("averaged_steps", sys.maxsize))
         if self.opponent is not None:
             self.opponent.load(content["opponent"])
 

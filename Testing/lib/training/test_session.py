@@ -5,11 +5,14 @@ import gc
 import weakref
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from SAMI2ILib.errors import MissingError, ModelError
 from SAMI2ILib.models import build_trunk
+from SAMI2ILib.training.average import WeightAverage
 from SAMI2ILib.training.crops import load_batches
 from SAMI2ILib.training.distributed import World
 from SAMI2ILib.training.networks import hiera_of
@@ -181,6 +184,7 @@ def test_clip_encoder_without_its_weights_is_not_built(configure, tiny_clip):
 def test_average_follows_the_weights_slowly(configure, selection):
     config = configure(optimization={"ema": 0.75, "warm_up": 0.0})
     session = Session(config, StartingWeights())
+    session.average.steps = 9
     start = {n: p.detach().clone() for n, p in session.network.named_parameters()}
     step(session, selection)
     with session.exported_weights() as network:
@@ -188,6 +192,25 @@ def test_average_follows_the_weights_slowly(configure, selection):
     for name, parameter in session.network.named_parameters():
         expected = 0.75 * start[name] + 0.25 * parameter
         torch.testing.assert_close(averaged[name], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_average_of_a_short_run_forgets_where_it_began():
+    network = nn.Linear(1, 1, bias=False)
+    average = WeightAverage(network, decay=0.998)
+    steps = np.arange(1, 401)
+    for weight in steps:
+        nn.init.constant_(network.weight, float(weight))
+        average.update()
+    # The mean that weighs step n by n squared is at three quarters of the run.
+    (averaged,) = average.tensors.values()
+    assert averaged.item() == pytest.approx(np.average(steps, weights=steps**2), rel=0.01)
+    assert averaged.item() == pytest.approx(300, rel=0.01)
+    for _ in range(5000):
+        average.update()
+    before = averaged.item()
+    nn.init.constant_(network.weight, 0.0)
+    average.update()
+    assert averaged.item() == pytest.approx(0.998 * before)
 
 
 def test_weights_of_another_network_are_refused(config):

@@ -32,6 +32,7 @@ tr.ours td { border-top: 1px solid #ddd; }
 tr.paper td { color: #777; font-style: italic; background: #f4f4f4; }
 td.best { font-weight: 700; } td.best::after { content: " ★"; color: #a06a00; }
 td.missing { text-align: center; color: #8a1c1c; white-space: normal; }
+td small.part { color: #8a1c1c; white-space: normal; }
 small { color: #666; } td small { display: block; line-height: 1.1; } .scroll { overflow-x: auto; }
 .banner { background: #fff3cd; border: 2px solid #d39e00; padding: 0.8em 1em; font-weight: 600; }
 figure { margin: 1.2em 0; } figure img { max-width: 100%; } figcaption { color: #444; }
@@ -119,7 +120,7 @@ def _table_section(table: Table, is_smoke: bool) -> str:
         f'<td class="rms first" colspan="{len(METRICS)}">{_target_rms(table, direction)}</td>'
         for direction in table.directions
     )
-    body.append(f'<tr class="ours"><td>RMS of the target</td>{rms}</tr>')
+    body.append(f'<tr class="ours"><td>RMS of the target, test subjects</td>{rms}</tr>')
     return (
         f"<h2>Table {table.number}: {subject}</h2>\n<p><small>{escape(note)} PSNR depends on the "
         f"scale of the target, whose RMS is in the last line: compare NRMSE first.</small></p>\n"
@@ -205,8 +206,11 @@ def _figures(cell: TableCell, metrics: Sequence[str], is_smoke: bool) -> str:
         if metric in cell.best and not is_smoke:
             names.append("best")
         kind = f' class="{" ".join(names)}"' if names else ""
-        deviation = show(summary.standard_deviation, metric)
-        parts.append(f"<td{kind}>{show(summary.mean, metric)} <small>± {deviation}</small></td>")
+        text = f"{show(summary.mean, metric)} <small>± "
+        text += f"{show(summary.standard_deviation, metric)}</small>"
+        if n == 0 and cell.why_not:  # measured, but not with all seeds
+            text += f' <small class="part">{escape(cell.why_not)}</small>'
+        parts.append(f"<td{kind}>{text}</td>")
     return "".join(parts)
 
 
@@ -222,7 +226,8 @@ def _target_rms(table: Table, direction: Direction) -> str:
     for system in table.systems:
         cell = table.cells[system, direction]
         if cell.summaries:
-            return f"{cell.target_rms:.3f}"
+            subjects = next(iter(cell.summaries.values())).subjects
+            return f"{cell.target_rms:.3f}, {subjects}"
     return NO_VALUE
 
 

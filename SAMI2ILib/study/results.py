@@ -42,7 +42,8 @@ class TableCell:
         seeds: How many were measured.
         target_rms: Root mean square of the targets, on which PSNR depends.
         why_not: Why there are no figures, or not of all seeds; empty where there is nothing to say.
-        best: Metrics in which no other system of the table is better, by the figures shown.
+        best: Metrics in which no other system of the table is better, by the figures shown; none
+            where no other system was measured.
     """
 
     system: str
@@ -127,7 +128,7 @@ def _column(
     cells = []
     for name in systems:
         seeds = measured[name]
-        rms = [row["target_rms"] for one in seeds[:1] for row in one.rows.values()]
+        rms = [one.rows[s]["target_rms"] for one in seeds[:1] for s in sorted(common)]
         cells.append(
             TableCell(
                 name,
@@ -174,7 +175,9 @@ def _seed_spread(seeds: Sequence[MeasuredSystem], subjects: set[str]) -> dict[st
 
 
 def _best(name: str, summaries: Mapping[str, Mapping[str, SystemSummary]]) -> tuple[str, ...]:
-    """Metrics in which a system's figure, as it is shown, is as good as the best."""
+    """Metrics in which a system's figure, as it is shown, is as good as the best of several."""
+    if sum(bool(of_system) for of_system in summaries.values()) < 2:
+        return ()
     best = []
     for metric in summaries[name]:
         shown = {

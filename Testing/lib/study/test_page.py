@@ -85,7 +85,17 @@ def test_paper_s_figures_stand_in_lines_of_their_own(table):
     assert theirs["SAM-I2I, the paper"] == ["28.01", "0.931", "0.1904"]
     ours = {row[1][0]: row[1][1:] for row in cells.rows if row[0] == "ours"}
     assert ours["UNet"] == ["0.55 ± 0.07", "0.550 ± 0.071", "0.5500 ± 0.0707"]
-    assert ours["RMS of the target"] == ["0.200"]
+    assert ours["RMS of the target, test subjects"] == ["0.200, 2"]
+
+
+def test_cell_that_lacks_a_seed_says_so_beside_its_figures(table):
+    whole = table.cells["unet", T1_T2]
+    lacking = replace(whole, why_not="seed 1 failed: <no> memory")
+    page = Page("Trial", "", [replace(table, cells={**table.cells, ("unet", T1_T2): lacking})])
+    _, cells = parse(page)
+    ours = {row[1][0]: row[1][1:] for row in cells.rows if row[0] == "ours"}
+    assert ours["UNet"][0] == "0.55 ± 0.07 seed 1 failed: <no> memory"
+    assert ours["Pix2Pix"][0] == "0.56 ± 0.07"
 
 
 def test_best_of_ours_is_marked_in_a_real_run_only(table):

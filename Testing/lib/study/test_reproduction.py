@@ -10,6 +10,7 @@ from SAMI2ILib.study.cells import Budget, Cell
 from SAMI2ILib.study.jobs import JobContext, Plan
 from SAMI2ILib.study.paper import DIRECTIONS
 from SAMI2ILib.study.reproduction import Study, evaluation_job, make_plan, training_job
+from SAMI2ILib.study.results import BRAIN, FULL, gather_tables
 from Testing.lib.files import read_csv
 
 T1_T2 = DIRECTIONS[:1]
@@ -51,6 +52,15 @@ def test_smoke_page_shows_figures_and_says_that_they_are_no_results(report):
     for name in ("figure2-t1-t2.png", "figure3.png"):
         assert f'src="figures/{name}"' in text
         assert (report / "figures" / name).read_bytes()[1:4] == b"PNG"
+
+
+def test_system_that_is_alone_in_its_table_is_not_the_best_of_it(report, phantoms):
+    study = smoke_study(phantoms)
+    first, second = gather_tables(study, make_plan(study, report))
+    won = [first.cells[system, T1_T2[0]].best for system in ("unet", "sam-i2i")]
+    assert set(won[0]) | set(won[1]) == {*FULL, *BRAIN}
+    alone = second.cells["sam-i2i", T1_T2[0]]
+    assert (alone.summaries.keys(), alone.best) == ({*FULL, *BRAIN}, ())
 
 
 def test_page_names_what_the_figures_come_from(report, phantoms):

@@ -158,8 +158,8 @@ def test_want_of_memory_is_code_4_and_leaves_nothing(make_head, tiny_model_file,
     assert {tuple(line[1:]) for line in lines} == {("4",), ("0", "o.json", "o.nii")}, (
         run.stdout + run.stderr
     )
-    assert lines[0][1] == "4"
-    assert lines[-1][1] == "0"
+    # Not in order: where one way is too large another may fit into what the small head left free.
+    assert lines[-1][1] == "0", run.stdout
     assert run.stderr.count("sami2i: error: ") == sum(line[1] == "4" for line in lines)
 
 

@@ -47,8 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist, cannot be written to, or the disk is full.
     """
-    name = f"{own_prefix()}{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}"
-    temporary = path.with_name(name)
+    temporary = _temporary(path.parent, "".join(path.suffixes[-2:]))
     try:
         # Exclusive creation: a file or link that someone else put there is never written through.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -107,7 +106,7 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
     them (since Python 3.11.10 and 3.12.4), and where Windows lets nobody write it looks for a free
     name without end.
     """
-    temporary = parent / f"{own_prefix()}{secrets.token_hex(6)}"
+    temporary = _temporary(parent)
     temporary.mkdir()
     try:
         yield temporary
@@ -147,7 +146,7 @@ def check_place(path: Path, makes_folder: bool = False) -> None:
     """
     folder = path.absolute().parent
     if makes_folder:
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        folder = nearest_folder(path)
     if path.is_dir():
         trouble, hint = "it is a folder", "Name a file."
     elif not folder.is_dir():
@@ -159,22 +158,38 @@ def check_place(path: Path, makes_folder: bool = False) -> None:
     raise OutputError(f"{path.name!r} cannot be written: {trouble}.", hint)
 
 
+def nearest_folder(path: Path) -> Path:
+    """The innermost of the places around a path that exists.
+
+    Where none does, as on a drive or a server of Windows that is not connected, the outermost.
+    """
+    parents = path.absolute().parents
+    return next((parent for parent in parents if parent.exists()), parents[-1])
+
+
 def may_write(folder: Path) -> bool:
     """Whether files can be made in a folder; Windows tells only when one is made."""
     if sys.platform == "win32":
-        return _can_make_a_file(folder)
+        try:
+            try_writing(folder)
+        except OSError:
+            return False
+        return True
     return os.access(folder, os.W_OK)
 
 
-def _can_make_a_file(folder: Path) -> bool:
-    probe = folder / f"{own_prefix()}{secrets.token_hex(6)}"
-    try:
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError:
-        return False
+def try_writing(folder: Path) -> None:
+    """Make a file in a folder and remove it.
+
+    Not one of `tempfile`: where Windows lets nobody write, that looks for a free name without end.
+
+    Raises:
+        OSError: None can be made.
+    """
+    probe = _temporary(folder)
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     with suppress(OSError):
         probe.unlink()
-    return True
 
 
 @contextmanager
@@ -282,6 +297,11 @@ def _is_leftover(path: Path) -> bool:
         return time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS
     except OSError:
         return False  # gone meanwhile
+
+
+def _temporary(folder: Path, ending: str = "") -> Path:
+    """A path in a folder that nobody has, by which `remove_leftovers` knows this process."""
+    return folder / f"{own_prefix()}{secrets.token_hex(6)}{ending}"
 
 
 def own_prefix() -> str:

@@ -1,9 +1,9 @@
 """How much room the packages take, and whether it is there."""
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from SAMI2ILib.atomic import try_writing
 from SAMI2IPanel.dependency_error import DependencyError
 from SAMI2IPanel.i18n import _
 
@@ -53,11 +53,8 @@ def checkRoom(
                 ),
                 _("Free some space and try again."),
             )
-    # Not by `tempfile`: where Windows lets nobody write, it looks for a free name without end.
-    probe = target / f".sami2i-{secrets.token_hex(8)}"
     try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        try_writing(target)
     except OSError as error:
         raise DependencyError(
             _("Slicer's package folder {folder} cannot be written ({reason}).").format(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.evaluate import choose_subjects
-from SAMI2ILib.cli.option_values import name_list, some_names
+from SAMI2ILib.cli.option_values import add_device, name_list, some_names
 from SAMI2ILib.tables import write_rows
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True,
         help="folder for calibration.json, calibration.csv and calibration.png",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
 
 
 @dataclass(frozen=True)

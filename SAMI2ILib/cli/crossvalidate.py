@@ -9,7 +9,7 @@ from SAMI2ILib.atomic import check_place, make_folder, write_text
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console
 from SAMI2ILib.cli.job_lines import list_jobs, teller
-from SAMI2ILib.cli.option_values import read_assignments
+from SAMI2ILib.cli.option_values import add_device, read_assignments
 
 if TYPE_CHECKING:
     import threading
@@ -31,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", action="append", default=[], metavar="NAME=FOLDER",
         help="dataset folder of a data source of the recipes, or of 'test_from'; once for each",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
     parser.add_argument("--plan", action="store_true", help="list the jobs and stop")
     parser.add_argument(
         "--job", action="append", default=[], metavar="K",

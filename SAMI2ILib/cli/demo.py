@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
+from SAMI2ILib.cli.option_values import add_device
 
 if TYPE_CHECKING:
     from SAMI2ILib.checks import Checks
@@ -23,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define what `sami2i demo` takes."""
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
     parser.add_argument("--input", type=Path, help="a T1 of yours instead of a simulated head")
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from SAMI2ILib.atomic import make_folder, write_text
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import check_subjects, name_list, some_names
+from SAMI2ILib.cli.option_values import add_device, check_subjects, name_list, some_names
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --data: measure the full field with the air of the target as it was scanned",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
     parser.add_argument(
         "--record", metavar="DATA",
         help="write the figures into the model file, as measured on DATA (a name for readers)",

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from SAMI2ILib.cli.console import Console
-from SAMI2ILib.cli.option_values import positive_count
+from SAMI2ILib.cli.option_values import add_device, positive_count
 from SAMI2ILib.errors import InputError, Sami2iError
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="MODEL", help="id or file of a model (default: the best for the pair)"
     )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
     parser.add_argument(
         "--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: auto)"
     )

@@ -1,10 +1,17 @@
-"""What the texts of options mean: counts, lists of names, subjects, assignments."""
+"""What the texts of options mean: counts, lists of names, subjects, assignments; the device."""
 
 import argparse
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from SAMI2ILib.errors import InputError
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Define `--device`, which `select_device` reads."""
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
 
 
 def positive_count(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console, SilentConsole
 from SAMI2ILib.cli.job_lines import job_line, list_jobs, teller
+from SAMI2ILib.cli.option_values import add_device
 from SAMI2ILib.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="a key of every training's configuration, as workers=4; may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
     parser.add_argument(
         "--download-weights", dest="download", action="store_true",
         help="fetch pre-trained weights of CLIP and ResViT that are not on this machine",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from SAMI2ILib.atomic import make_folder
 from SAMI2ILib.cli.cancellation import stop_requested
 from SAMI2ILib.cli.console import Console, SilentConsole
-from SAMI2ILib.cli.option_values import read_assignments
+from SAMI2ILib.cli.option_values import add_device, read_assignments
 from SAMI2ILib.errors import InputError
 from SAMI2ILib.memory import peak_memory_bytes
 
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start-from", type=Path, metavar="RUN",
         help="folder of an earlier run whose weights a new run begins with",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_device(parser)
     parser.add_argument(
         "--download-weights", dest="download", action="store_true",
         help="fetch pre-trained weights that are not on this machine: CLIP's through open_clip, "

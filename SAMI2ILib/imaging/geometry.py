@@ -79,7 +79,7 @@ def spacing_along(ijk_to_ras: Matrix, direction_ras: NDArray[np.float64]) -> flo
     the three spacings, so that a rotated isotropic grid keeps its spacing in every direction.
 
     Args:
-        ijk_to_ras: (4, 4), index to RAS mm.
+        ijk_to_ras: (4, 4), index to RAS mm, or the (3, 3) of its axes.
         direction_ras: (3,), of any length but zero.
     """
     unit = np.asarray(direction_ras) / np.linalg.norm(direction_ras)

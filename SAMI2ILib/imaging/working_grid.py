@@ -48,7 +48,7 @@ class WorkingGrid:
     is_resampled: bool
     warnings: tuple[Notice, ...]
     _order: AxisOrder
-    _margin_kji: tuple[int, ...] = (0, 0, 0)
+    _margin_kji: tuple[int, int, int] = (0, 0, 0)
 
     def to_working(self, volume: Volume, interpolation: Interpolation = "bspline") -> Volume:
         """Bring a volume from the input grid to the working grid.
@@ -109,8 +109,7 @@ def plan_working_grid(grid: Grid, orientation: str = "LPS", spacing_mm: float = 
     permuted = order.apply_to_grid(grid)
     tilt = obliquity_degrees(grid.ijk_to_ras)
     if tilt > LARGEST_OBLIQUITY_DEGREES:
-        margin_kji = _margin(grid, _upright_grid(grid, orientation, spacing_mm))
-        upright = _upright_grid(widened(grid, margin_kji), orientation, spacing_mm)
+        upright, margin_kji = _upright_grid(grid, orientation, spacing_mm)
         return WorkingGrid(grid, upright, True, _oblique_warnings(grid, tilt), order, margin_kji)
     if not _fits(permuted, spacing_mm):
         finer = _respaced_grid(permuted, spacing_mm)
@@ -143,22 +142,25 @@ def _respaced_grid(grid: Grid, spacing_mm: float) -> Grid:
     return _centered_grid(axes * spacing, shape_ijk, grid.corners_ras().mean(axis=0))
 
 
-def _upright_grid(grid: Grid, orientation: str, spacing_mm: float) -> Grid:
-    """The patient-aligned box around a tilted one."""
+def _upright_grid(
+    grid: Grid, orientation: str, spacing_mm: float
+) -> tuple[Grid, tuple[int, int, int]]:
+    """The patient-aligned box around a tilted one, and by how many voxels that is continued."""
     axes = np.zeros((3, 3))
     for voxel_axis, letter in enumerate(orientation):
         axes[PATIENT_AXIS[letter], voxel_axis] = _PATIENT_DIRECTIONS[letter]
-    corners = grid.corners_ras()
-    extent_mm = np.ptp(corners @ axes, axis=0)
     spacing = (spacing_mm, spacing_mm, spacing_along(grid.ijk_to_ras, axes[:, 2]))
+    margin_kji = _margin(grid, axes * spacing)
+    corners = widened(grid, margin_kji).corners_ras()
+    extent_mm = np.ptp(corners @ axes, axis=0)
     i, j, k = (_count(e, s) for e, s in zip(extent_mm, spacing, strict=True))
-    return _centered_grid(axes * spacing, (i, j, k), corners.mean(axis=0))
+    return _centered_grid(axes * spacing, (i, j, k), corners.mean(axis=0)), margin_kji
 
 
-def _margin(grid: Grid, upright: Grid) -> tuple[int, ...]:
-    """How many voxels more make two of the upright grid, the reach of a cubic spline."""
+def _margin(grid: Grid, steps: Matrix) -> tuple[int, int, int]:
+    """How many voxels of a grid make two of another with these steps, a cubic spline's reach."""
     axes = zip(grid.spacing_mm, grid.ijk_to_ras[:3, :3].T, strict=True)
-    i, j, k = (ceil(2 * spacing_along(upright.ijk_to_ras, axis) / step) for step, axis in axes)
+    i, j, k = (ceil(2 * spacing_along(steps, axis) / spacing) for spacing, axis in axes)
     return (k, j, i)
 
 

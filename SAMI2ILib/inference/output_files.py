@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from SAMI2ILib.atomic import may_write
+from SAMI2ILib.atomic import may_write, nearest_folder
 from SAMI2ILib.data.subjects import BIDS_SUFFIXES
 from SAMI2ILib.errors import InputError, OutputError
 from SAMI2ILib.imaging.io import WRITABLE_ENDINGS, image_ending
@@ -120,9 +120,7 @@ def check_output(output: Path, source: Path, option: str = "-o") -> None:
             f"Let the name end in {', '.join(WRITABLE_ENDINGS)}, in lower case.",
         )
     require_utf8(output)
-    folders = output.absolute().parents
-    # None of them exists where a drive or a server of Windows is not connected.
-    existing = next((folder for folder in folders if folder.exists()), folders[-1])
+    existing = nearest_folder(output)
     if not existing.is_dir() or not may_write(existing):
         raise OutputError(
             f"{existing.name or str(existing)!r} is not a folder that may be written to.",

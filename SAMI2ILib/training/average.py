@@ -26,12 +26,10 @@ class WeightAverage:
         steps: How many it has taken in.
     """
 
-    steps = 0
-
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.tensors = {n: p.detach().clone() for n, p in self._parameters.items()}
-        self._decay = decay
+        self.steps, self._decay = 0, decay
 
     def update(self) -> None:
         """Take in the weights after a step."""

@@ -131,7 +131,6 @@ def train(
         if looks:
             with clock.without_cpu_time(), session.exported_weights():
                 _look(session, selection, schedule, state, folder, log)
-            state.finished = schedule.is_over(state)
         if due or stopping or state.finished:
             _save(session, identity, state, sums, folder)
             saved_at = state.seconds
@@ -279,10 +278,14 @@ def _look(
     folder: Path,
     log: TrainingLog | None,
 ) -> None:
-    """Measure the network as it would be exported now, draw it, keep it if it is the best."""
+    """Measure the network as it would be exported now, draw it, keep it if it is the best.
+
+    The run is finished here if its patience is at an end.
+    """
     config = session.config
     if selection.validation:
         is_best = schedule.take_in(state, validate(session, selection.validation))
+        state.finished = schedule.is_over(state)
         if log is not None:
             log.validation(state)
             if is_best:

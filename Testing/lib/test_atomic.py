@@ -93,6 +93,11 @@ def test_place_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "may_write", lambda _folder: False)
     with pytest.raises(OutputError, match="may not be written to"):
         check_place(tmp_path / "x")
+    # As `Z:\\out` on Windows, of which not even the drive exists.
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: False)
+    with pytest.raises(OutputError, match="there is no folder"):
+        check_place(tmp_path / "out" / "x", makes_folder=True)
 
 
 def test_folder_is_made_with_its_parents_or_kept(tmp_path):

@@ -44,6 +44,17 @@ def test_options_become_the_plan_and_the_figures_are_written(sami2i, tmp_path, m
     assert "matrix products" in outcome.err
 
 
+@pytest.fixture
+def may_not_measure(tmp_path, monkeypatch):
+    """Work in a folder of its own, where a benchmark that begins is a failure."""
+
+    def run(_plan, _say):
+        raise AssertionError("it measures")
+
+    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
@@ -52,14 +63,8 @@ def test_options_become_the_plan_and_the_figures_are_written(sami2i, tmp_path, m
         ("README.safetensors", 2, r"README\.safetensors"),
     ],
 )
-def test_model_that_cannot_be_found_is_said_before_anything_is_measured(
-    sami2i, tmp_path, monkeypatch, name, code, said
-):
-    def run(_plan, _say):
-        raise AssertionError("it measures")
-
-    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("may_not_measure")
+def test_model_that_cannot_be_found_is_said_before_anything_is_measured(sami2i, name, code, said):
     Path("README.safetensors").write_text("no model")
     outcome = sami2i("bench", "--models", f"tiny,{name}")
     assert outcome.code == code
@@ -75,14 +80,8 @@ def test_model_that_cannot_be_found_is_said_before_anything_is_measured(
         (["--plot", "b.pdf"], 2, r"'b\.pdf' is not the name of a PNG file"),
     ],
 )
-def test_file_that_cannot_be_written_is_said_before_anything_is_measured(
-    sami2i, tmp_path, monkeypatch, words, code, said
-):
-    def run(_plan, _say):
-        raise AssertionError("it measures")
-
-    monkeypatch.setattr("SAMI2ILib.benchmark.run.run_benchmark", run)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("may_not_measure")
+def test_file_that_cannot_be_written_is_said_before_anything_is_measured(sami2i, words, code, said):
     Path("page.md").write_text("no marks")
     outcome = sami2i("bench", "--models", "tiny", *words)
     assert outcome.code == code
